@@ -1,0 +1,1 @@
+//! Benchmarks of the backstop crates and their peers.

@@ -1,0 +1,1 @@
+//! Consume, retry, dead-letter, park and replay, without losing a message.

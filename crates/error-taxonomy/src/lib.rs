@@ -1,0 +1,1 @@
+//! What failed, whether it took effect, and what to do next.

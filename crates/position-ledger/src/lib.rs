@@ -1,0 +1,1 @@
+//! Exact and provable books of orders, fills and money.

@@ -1,0 +1,1 @@
+//! Compare books, explain the breaks, plan and apply the repair.

@@ -1,0 +1,1 @@
+//! Retry that never resends what may have happened.

@@ -1,0 +1,1 @@
+//! Database status, safe migration, and the gate in front of trading.

@@ -1,0 +1,1 @@
+//! SQLite opened right, one writer thread with group commit, migrations as data.

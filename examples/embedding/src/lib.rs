@@ -1,0 +1,1 @@
+//! Small programs that add one backstop crate to somebody else's bot.

@@ -1,0 +1,1 @@
+//! A trading host that shows the backstop crates wired together.
