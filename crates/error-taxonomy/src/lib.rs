@@ -60,3 +60,7 @@ mod decision;
 mod error;
 pub mod codes;
 mod names;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,12 @@
+//! The public behaviour of the taxonomy: defaults, decisions, codes, errors and scenarios.
+
+#[cfg(test)]
+mod axes;
+#[cfg(test)]
+mod codes;
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod scenarios;
