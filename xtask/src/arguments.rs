@@ -1,0 +1,108 @@
+//! What the command line asks for, as typed values.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use crate::campaign::{Campaign, Subject};
+use crate::ci;
+
+/// The text that `help` prints and that follows a wrong argument.
+pub const USAGE: &str = "\
+usage: cargo run -p xtask -- <command>
+
+  ci [SECTION]...   every check in order, or only the named sections
+  tidy              the rules about the repository itself
+  perf              the benchmarks, with ratios against the peers
+  campaign storm --seeds 1..50 [--market DIR]
+                    the host in the fault storm, once per seed
+  campaign kill --seeds 1..30 [--market DIR]
+                    the same, killed with SIGKILL again and again
+  help              this text
+
+Seeds are inclusive on both ends.
+The sections of ci: fmt typos tidy clippy test doctest examples host features docs deny benches";
+
+/// One parsed command line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Print [`USAGE`].
+    Help,
+    /// Run the checks; an empty list means all of them.
+    Ci {
+        /// The names of the sections to run.
+        sections: Vec<String>,
+    },
+    /// Check the rules about the repository.
+    Tidy,
+    /// Run the benchmarks.
+    Perf,
+    /// Run the host over many seeds.
+    Campaign(Campaign),
+}
+
+impl Command {
+    /// Reads the arguments that follow the program's name.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the argument and the rule it breaks.
+    pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut rest = arguments.into_iter();
+        let Some(name) = rest.next() else {
+            return Err("a command is missing".to_owned());
+        };
+        match name.as_str() {
+            "help" | "--help" | "-h" => Ok(Self::Help),
+            "ci" => sections(rest.collect()),
+            "tidy" => no_more(rest, Self::Tidy),
+            "perf" => no_more(rest, Self::Perf),
+            "campaign" => parse_campaign(rest).map(Self::Campaign),
+            other => Err(format!("`{other}` is not a command")),
+        }
+    }
+}
+
+fn no_more(mut rest: impl Iterator<Item = String>, command: Command) -> Result<Command, String> {
+    match rest.next() {
+        None => Ok(command),
+        Some(extra) => Err(format!("`{extra}` is one argument too many")),
+    }
+}
+
+fn sections(names: Vec<String>) -> Result<Command, String> {
+    match names.iter().find(|name| !ci::SECTIONS.iter().any(|section| section.name == **name)) {
+        None => Ok(Command::Ci { sections: names }),
+        Some(wrong) => Err(format!("`{wrong}` is not a section of ci")),
+    }
+}
+
+fn parse_campaign(mut rest: impl Iterator<Item = String>) -> Result<Campaign, String> {
+    let subject = match rest.next().as_deref() {
+        Some("storm") => Subject::Storm,
+        Some("kill") => Subject::Kill,
+        Some(other) => return Err(format!("`{other}` is not a campaign: storm or kill")),
+        None => return Err("the campaign's name is missing: storm or kill".to_owned()),
+    };
+    let mut seeds = None;
+    let mut market = None;
+    while let Some(flag) = rest.next() {
+        let value = rest.next().ok_or_else(|| format!("`{flag}` needs a value"))?;
+        match flag.as_str() {
+            "--seeds" => seeds = Some(parse_seeds(&value)?),
+            "--market" => market = Some(PathBuf::from(value)),
+            other => return Err(format!("`{other}` is not an option of campaign")),
+        }
+    }
+    let seeds =
+        seeds.ok_or_else(|| "`--seeds` is missing, for example --seeds 1..50".to_owned())?;
+    Ok(Campaign { subject, seeds, market })
+}
+
+fn parse_seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let wrong = || format!("`--seeds {text}` is not FIRST..LAST with FIRST at most LAST");
+    let (first, last) = text.split_once("..").ok_or_else(wrong)?;
+    match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        _ => Err(wrong()),
+    }
+}

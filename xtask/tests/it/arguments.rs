@@ -1,0 +1,43 @@
+use std::path::PathBuf;
+
+use xtask::arguments::Command;
+use xtask::campaign::{Campaign, Subject};
+
+fn parse(line: &str) -> Result<Command, String> {
+    Command::parse(line.split_whitespace().map(str::to_owned))
+}
+
+#[test]
+fn a_campaign_has_inclusive_seeds_and_perhaps_a_market() {
+    let asked = parse("campaign kill --seeds 1..30 --market prices");
+    let market = Some(PathBuf::from("prices"));
+    let campaign = Campaign { subject: Subject::Kill, seeds: 1..=30, market };
+    assert_eq!(asked, Ok(Command::Campaign(campaign)));
+}
+
+#[test]
+fn the_checks_can_be_narrowed_to_sections() {
+    let sections = vec!["fmt".to_owned(), "docs".to_owned()];
+    assert_eq!(parse("ci fmt docs"), Ok(Command::Ci { sections }));
+    assert_eq!(parse("ci"), Ok(Command::Ci { sections: Vec::new() }));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (line, named) in [
+        ("", "missing"),
+        ("cl", "`cl`"),
+        ("ci everything", "`everything`"),
+        ("tidy now", "`now`"),
+        ("campaign", "storm or kill"),
+        ("campaign calm --seeds 1..2", "`calm`"),
+        ("campaign storm", "`--seeds` is missing"),
+        ("campaign storm --seeds", "`--seeds` needs a value"),
+        ("campaign storm --seeds 5..1", "5..1"),
+        ("campaign storm --seeds all", "all"),
+        ("campaign storm --seeds 1..2 --speed 3", "`--speed`"),
+    ] {
+        let why = parse(line).expect_err(line);
+        assert!(why.contains(named), "{line}: {why}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The project's own commands, tried from outside.
+
+#[cfg(test)]
+mod arguments;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod figures;
+#[cfg(test)]
+mod tools;
