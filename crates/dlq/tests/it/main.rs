@@ -1,0 +1,1 @@
+//! Stories, laws and the contract of every store.
