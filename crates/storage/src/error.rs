@@ -1,0 +1,89 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use backstop_error_taxonomy::{Class, Classify, Effect, Kind, codes};
+use thiserror::Error;
+
+/// Why a database could not be opened.
+#[derive(Debug, Error)]
+#[error("cannot open the database {path}: {source}")]
+pub struct OpenError {
+    pub(crate) path: String,
+    pub(crate) source: rusqlite::Error,
+}
+
+impl Classify for OpenError {
+    fn class(&self) -> Class {
+        class_of(&self.source).with_effect(Effect::NotApplied)
+    }
+}
+
+/// Why a queued job has no result; `E` is the job's own error.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError<E> {
+    /// The job itself failed; its changes are rolled back, the rest of the group stands.
+    #[error("{0}")]
+    Job(E),
+    /// The job panicked; its changes are rolled back, the rest of the group stands.
+    #[error("a job panicked: {0}")]
+    Panicked(Arc<str>),
+    /// No transaction could be begun, so the job did not run; another process may hold the lock.
+    #[error("no transaction could be begun: {0}")]
+    Begin(#[source] Arc<rusqlite::Error>),
+    /// The group's commit failed; whether it reached the disk is not known until recovery.
+    #[error("the commit failed: {0}")]
+    Commit(#[source] Arc<rusqlite::Error>),
+    /// A commit, or a job that nobody waited for, failed earlier; no more work is taken.
+    #[error("the database stopped after an earlier failure: {0}")]
+    Poisoned(Arc<str>),
+    /// The writer thread has ended.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl<E: Classify> Classify for WriteError<E> {
+    fn class(&self) -> Class {
+        match self {
+            Self::Job(error) => error.class(),
+            Self::Panicked(_) => Class::of(Kind::Internal).with_effect(Effect::NotApplied),
+            Self::Begin(error) => class_of(error).with_effect(Effect::NotApplied),
+            Self::Commit(error) => class_of(error).with_effect(Effect::Unknown),
+            Self::Poisoned(_) | Self::Closed => {
+                Class::of(Kind::Unavailable).with_effect(Effect::NotApplied)
+            }
+        }
+    }
+}
+
+/// The first failure after which the database takes no more work.
+#[derive(Debug, Default)]
+pub(crate) struct Poison(Mutex<Option<Arc<str>>>);
+
+impl Poison {
+    /// Keeps the first reason; `None` changes nothing.
+    pub(crate) fn set(&self, why: Option<Arc<str>>) {
+        let mut first = self.lock();
+        *first = first.take().or(why);
+    }
+
+    pub(crate) fn why(&self) -> Option<Arc<str>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Classifies a driver error by its result code.
+pub(crate) fn class_of(error: &rusqlite::Error) -> Class {
+    match error {
+        rusqlite::Error::SqliteFailure(code, _) => codes::sqlite(code.extended_code),
+        rusqlite::Error::QueryReturnedNoRows => Class::of(Kind::NotFound),
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) => Class::of(Kind::Data),
+        _ => Class::of(Kind::Internal),
+    }
+}

@@ -1,0 +1,6 @@
+//! What the writer, its tickets and the migration history promise.
+
+#[cfg(test)]
+mod groups;
+#[cfg(test)]
+mod history;
