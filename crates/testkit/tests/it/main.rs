@@ -1,0 +1,4 @@
+//! The scenario reader fails where it must.
+
+#[cfg(test)]
+mod reader;
