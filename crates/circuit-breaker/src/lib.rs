@@ -1,1 +1,70 @@
 //! A circuit breaker whose stale results change nothing.
+//!
+//! ```
+//! use std::time::Duration;
+//! use backstop_circuit_breaker::{Breaker, Policy, State};
+//! use backstop_clock::{Clock, ManualClock, Timestamp};
+//!
+//! let clock = ManualClock::new(Timestamp::EPOCH);
+//! let now = || clock.instant();
+//! let venue = Breaker::new(Policy::new(Duration::from_secs(30)).with_consecutive_failures(2))?;
+//!
+//! let late = venue.admit(now)?; // a call that will take its time
+//! venue.admit(now)?.failure(now);
+//! venue.admit(now)?.failure(now);
+//! assert!(venue.admit(now).is_err()); // open: nothing is sent
+//!
+//! clock.advance(Duration::from_secs(30));
+//! let probe = venue.admit(now)?; // half-open: one probe
+//! late.failure(now); // of an earlier period: counted as stale, judges nothing
+//! probe.success(now);
+//! assert_eq!(venue.state(), State::Closed);
+//! assert_eq!(venue.totals().stale, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Breaker::admit`] gives a [`Permit`] or a [`Rejection`]; the permit takes the verdict.
+//! [`Breaker::call`] and [`Breaker::call_async`] do both and judge errors by their class.
+//!
+//! # Defaults
+//! [`Policy`] lists them; a trip rule and the open time have none.
+//!
+//! # What it is not
+//! It does not retry, time out, sleep or read a clock; a probe that never ends holds its slot, so
+//! put a timeout inside.
+//! It knows nothing of other processes.
+//!
+//! # Features
+//! None.
+//!
+//! # How it fails
+//! An impossible [`Policy`] is a [`PolicyError`] that names the setting; a call that is not admitted
+//! is a [`Rejection`] that says when to come back.
+//! Nothing else can fail.
+
+mod policy;
+mod counts;
+mod event;
+mod rejection;
+mod state;
+mod window;
+mod word;
+mod gate;
+mod listeners;
+mod breaker;
+mod permit;
+mod call;
+#[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
+mod sync;
+
+pub use breaker::Breaker;
+pub use call::CallError;
+pub use counts::{Counts, Totals};
+pub use event::{Event, Rule, State};
+pub use permit::Permit;
+pub use policy::{Policy, PolicyError, ProbeRule};
+pub use rejection::{Reason, Rejection};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,100 @@
+use std::fmt;
+
+use crate::Counts;
+
+/// What the breaker does with the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Calls pass and their verdicts are counted.
+    Closed,
+    /// Calls are rejected until the open time is over.
+    ///
+    /// The first call after it is a probe: nothing happens by the clock alone.
+    Open,
+    /// A limited number of probes pass; their verdicts close or reopen.
+    HalfOpen,
+    /// Calls are rejected until [`reset`](crate::Breaker::reset).
+    ForcedOpen,
+}
+
+impl State {
+    pub(crate) const fn code(self) -> u64 {
+        match self {
+            Self::Closed => 0,
+            Self::Open => 1,
+            Self::HalfOpen => 2,
+            Self::ForcedOpen => 3,
+        }
+    }
+
+    /// The inverse of [`code`](Self::code); total, so that no read of the word can fail.
+    pub(crate) const fn from_code(code: u64) -> Self {
+        match code {
+            0 => Self::Closed,
+            1 => Self::Open,
+            2 => Self::HalfOpen,
+            _ => Self::ForcedOpen,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::ForcedOpen => "forced_open",
+        })
+    }
+}
+
+/// Which setting of the policy trips the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// Failures in a row.
+    ConsecutiveFailures,
+    /// Failures within the window.
+    FailureCount,
+    /// Share of failures within the window.
+    FailureRate,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConsecutiveFailures => "consecutive_failures",
+            Self::FailureCount => "failure_count",
+            Self::FailureRate => "failure_rate",
+        })
+    }
+}
+
+/// Something a listener hears of.
+///
+/// A rejection is no event: it would cost every caller of an open breaker; see
+/// [`Totals::rejected`](crate::Totals::rejected).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A rule of the policy holds; the transition it causes follows.
+    Threshold {
+        /// The rule that holds.
+        rule: Rule,
+        /// The counts that reached it.
+        counts: Counts,
+    },
+    /// The state changed.
+    Transition {
+        /// The state before.
+        from: State,
+        /// The state after.
+        to: State,
+        /// Grows with every transition, so that a listener on several threads can order them.
+        period: u64,
+        /// The counts of the state before.
+        counts: Counts,
+    },
+}
