@@ -1,0 +1,193 @@
+//! From what happened in a step to what was expected of it.
+
+#![expect(clippy::float_arithmetic, reason = "rates are compared with a tolerance")]
+
+use std::collections::BTreeMap;
+
+use backstop_circuit_breaker::{Breaker, Counts, Event, Rejection};
+use serde_json::{Value, json};
+
+use super::{Outcome, check_keys, failed, integer};
+
+const KNOWN: &[&str] = &[
+    "admitted",
+    "reason",
+    "retry_after_ms",
+    "state",
+    "states",
+    "counts",
+    "totals",
+    "events",
+    "threshold_events",
+    "events_total",
+    "open_attempt",
+    "propagated",
+    "admitted_total",
+    "rejected_total",
+    "rejected_by",
+];
+const PENDING: &[&str] = &["error", "would_reject", "live_keys_max"];
+
+/// What a step came to.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) admitted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) rejection: Option<(String, Rejection)>,
+    pub(crate) propagated: bool,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Seen {
+    pub(crate) fn reject(&mut self, by: String, rejection: Rejection) {
+        self.rejected += 1;
+        self.rejection = Some((by, rejection));
+    }
+}
+
+pub(crate) fn check_expect_keys(expect: &Value) -> Outcome {
+    if expect.is_null() {
+        return Ok(());
+    }
+    check_keys(expect, KNOWN, PENDING)?;
+    for (key, known, pending) in [
+        (
+            "counts",
+            &["total", "success", "failure", "failure_rate", "consecutive_failures"][..],
+            &["slow", "slow_rate"][..],
+        ),
+        ("totals", &["rejected"], &["would_reject"]),
+    ] {
+        if !expect[key].is_null() {
+            check_keys(&expect[key], known, pending)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check(
+    expect: &Value,
+    seen: &Seen,
+    breakers: &[(String, Breaker)],
+    events_total: &BTreeMap<String, u64>,
+) -> Outcome {
+    let (_, breaker) = &breakers[0];
+    for (key, want) in expect.as_object().into_iter().flatten() {
+        let got = match key.as_str() {
+            "admitted" => json!(seen.rejected == 0),
+            "reason" => json!(seen.rejection.as_ref().map(|(_, at)| at.reason.to_string())),
+            "retry_after_ms" => json!(seen.rejection.as_ref().and_then(|(_, at)| millis(at))),
+            "rejected_by" => json!(seen.rejection.as_ref().map(|(name, _)| name)),
+            "state" => json!(breaker.state().to_string()),
+            "states" => states(breakers, want),
+            "counts" => counts(breaker.counts(), want),
+            "totals" => json!({ "rejected": breaker.totals().rejected }),
+            "events" => json!(seen.events.iter().filter_map(transition).collect::<Vec<_>>()),
+            "threshold_events" => json!(thresholds(&seen.events)),
+            "events_total" => totals(events_total, want),
+            "open_attempt" => json!(breaker.open_attempt()),
+            "propagated" => json!(seen.propagated),
+            "admitted_total" => json!(seen.admitted),
+            "rejected_total" => json!(seen.rejected),
+            other => return failed(format!("unknown expectation {other:?}")),
+        };
+        let tolerance = if key == "retry_after_ms" { 1.0 } else { 1e-9 };
+        if !equal(&sorted(key, want), &got, tolerance) {
+            return failed(format!("expected {key} {want}, got {got}"));
+        }
+    }
+    Ok(())
+}
+
+/// Counts the events of a step by name.
+pub(crate) fn add_up(events: &[Event], totals: &mut BTreeMap<String, u64>) {
+    let names = events.iter().filter_map(transition).chain(thresholds(events));
+    for name in names {
+        *totals.entry(name).or_default() += 1;
+    }
+}
+
+fn transition(event: &Event) -> Option<String> {
+    match event {
+        Event::Transition { from, to, .. } => Some(format!("{from}->{to}")),
+        _ => None,
+    }
+}
+
+fn thresholds(events: &[Event]) -> Vec<String> {
+    let mut names: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Threshold { rule, .. } => Some(rule.to_string()),
+            _ => None,
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// Threshold events may be listed in any order.
+fn sorted(key: &str, want: &Value) -> Value {
+    let mut want = want.clone();
+    if let (true, Some(names)) = (key == "threshold_events", want.as_array_mut()) {
+        names.sort_by_key(ToString::to_string);
+    }
+    want
+}
+
+fn millis(rejection: &Rejection) -> Option<u64> {
+    rejection.retry_after.and_then(|left| u64::try_from(left.as_millis()).ok())
+}
+
+/// Only what is asked for, so that both sides have the same keys.
+fn only(all: &Value, want: &Value) -> Value {
+    let keys = want.as_object().into_iter().flatten();
+    keys.map(|(key, _)| (key.clone(), all[key].clone())).collect()
+}
+
+fn states(breakers: &[(String, Breaker)], want: &Value) -> Value {
+    let all: Value =
+        breakers.iter().map(|(name, at)| (name.clone(), json!(at.state().to_string()))).collect();
+    only(&all, want)
+}
+
+fn counts(counts: Counts, want: &Value) -> Value {
+    let all = json!({
+        "total": counts.total(),
+        "success": counts.success,
+        "failure": counts.failure,
+        "failure_rate": counts.failure_rate(),
+        "consecutive_failures": counts.consecutive_failures,
+    });
+    only(&all, want)
+}
+
+fn totals(totals: &BTreeMap<String, u64>, want: &Value) -> Value {
+    let keys = want.as_object().into_iter().flatten();
+    keys.map(|(key, _)| (key.clone(), json!(totals.get(key).copied().unwrap_or(0)))).collect()
+}
+
+/// A number may be a band `[min, max]`.
+fn equal(want: &Value, got: &Value, tolerance: f64) -> bool {
+    match (want, got) {
+        (Value::Object(want), Value::Object(got)) => {
+            want.len() == got.len()
+                && want.iter().all(|(key, want)| equal(want, &got[key], tolerance))
+        }
+        (Value::Array(band), Value::Number(_)) if band.len() == 2 => {
+            let (Ok(min), Ok(max), Ok(got)) = (integer(&band[0]), integer(&band[1]), integer(got))
+            else {
+                return false;
+            };
+            (min..=max).contains(&got)
+        }
+        (Value::Number(want), Value::Number(got)) => {
+            match (want.as_u64(), got.as_u64(), want.as_f64(), got.as_f64()) {
+                (Some(want), Some(got), ..) if tolerance < 1.0 => want == got,
+                (_, _, Some(want), Some(got)) => (want - got).abs() <= tolerance,
+                _ => false,
+            }
+        }
+        _ => want == got,
+    }
+}
