@@ -56,7 +56,7 @@ pub fn run(project: &Project, campaign: &Campaign) -> Result<(), Failure> {
         fs::remove_dir_all(&folder).map_err(|why| unwritable(&folder, &why))?;
     }
     fs::create_dir_all(&folder).map_err(|why| unwritable(&folder, &why))?;
-    let host = Host { program: project.host(), market: campaign.market.clone(), folder };
+    let host = Host::new(project.host(), campaign.market.clone(), folder);
     let start = shell::now();
     for seed in campaign.seeds.clone() {
         match campaign.subject {
@@ -71,53 +71,78 @@ pub fn run(project: &Project, campaign: &Campaign) -> Result<(), Failure> {
 
 /// The built host and where its runs keep what they leave.
 #[derive(Debug)]
-struct Host {
+pub struct Host {
     program: PathBuf,
     market: Option<PathBuf>,
     folder: PathBuf,
 }
 
 impl Host {
-    fn storm(&self, seed: u64) -> Result<(), Failure> {
+    /// A host whose reports and data go into `folder`, which exists.
+    pub fn new(program: PathBuf, market: Option<PathBuf>, folder: PathBuf) -> Self {
+        Self { program, market, folder }
+    }
+
+    /// One uninterrupted run in the fault storm.
+    ///
+    /// # Errors
+    ///
+    /// The run does not end with status zero and `"ok": true`.
+    pub fn storm(&self, seed: u64) -> Result<(), Failure> {
         let start = shell::now();
         let report = self.finish(self.trade(seed), &format!("storm-{seed}"))?;
         println!("storm seed {seed}: ok in {:.1?}, {}", start.elapsed(), summary(&report));
         Ok(())
     }
 
-    /// The same seed with the venue inside the host, then with the venue as a program of its own.
-    fn kill(&self, seed: u64) -> Result<(), Failure> {
+    /// Two series of kills: with the venue inside the host, then with the venue as a program of its own.
+    ///
+    /// # Errors
+    ///
+    /// The last run of a series does not end with status zero and `"ok": true`.
+    pub fn kill(&self, seed: u64) -> Result<(), Failure> {
         let name = format!("kill-{seed}-whole");
         let start = shell::now();
         let mut undisturbed = self.trade(seed);
         undisturbed.arg("--data-dir").arg(self.folder.join(format!("{name}-undisturbed")));
         self.finish(undisturbed, &format!("{name}-undisturbed"))?;
         let length = start.elapsed();
-        let report = self.killed_whole(seed, length, &name)?;
-        println!("kill seed {seed}, one process: ok, {}", summary(&report));
-        let report = self.killed_in_parts(seed, length, &format!("kill-{seed}-parts"))?;
-        println!("kill seed {seed}, host and venue apart: ok, {}", summary(&report));
+        let (kills, report) = self.killed_whole(seed, length, &name)?;
+        println!("kill seed {seed}, one process, {kills} kills: ok, {}", summary(&report));
+        let (kills, report) = self.killed_in_parts(seed, length, &format!("kill-{seed}-parts"))?;
+        println!("kill seed {seed}, two processes, {kills} kills: ok, {}", summary(&report));
         Ok(())
     }
 
-    fn killed_whole(&self, seed: u64, length: Duration, name: &str) -> Result<String, Failure> {
+    fn killed_whole(
+        &self,
+        seed: u64,
+        length: Duration,
+        name: &str,
+    ) -> Result<(u32, String), Failure> {
         let again = || {
             let mut command = self.trade(seed);
             command.arg("--data-dir").arg(self.folder.join(name));
             command
         };
+        let mut kills = 0;
         for time in moments(seed, length) {
             let mut host = Running::start(again())?;
-            let ended = host.ends_within(time)?;
-            host.kill()?;
-            if ended {
+            if host.ends_within(time)? {
                 break;
             }
+            host.kill()?;
+            kills += 1;
         }
-        self.finish(again(), name)
+        Ok((kills, self.finish(again(), name)?))
     }
 
-    fn killed_in_parts(&self, seed: u64, length: Duration, name: &str) -> Result<String, Failure> {
+    fn killed_in_parts(
+        &self,
+        seed: u64,
+        length: Duration,
+        name: &str,
+    ) -> Result<(u32, String), Failure> {
         let address = free_address()?;
         let listen = || {
             let mut command = Command::new(&self.program);
@@ -135,7 +160,8 @@ impl Host {
         let mut venue = Running::start(listen())?;
         wait_for(address)?;
         let mut host = Running::start(again())?;
-        for (turn, time) in moments(seed ^ u64::MAX, length).into_iter().enumerate() {
+        let mut kills = 0;
+        for (turn, time) in (0..).zip(moments(seed ^ u64::MAX, length)) {
             if host.ends_within(time)? {
                 break;
             }
@@ -149,10 +175,11 @@ impl Host {
                 wait_for(address)?;
                 host = Running::start(again())?;
             }
+            kills += 1;
         }
         host.kill()?;
         wait_for(address)?;
-        self.finish(again(), name)
+        Ok((kills, self.finish(again(), name)?))
     }
 
     fn trade(&self, seed: u64) -> Command {

@@ -153,8 +153,8 @@ fn host(project: &Project) -> Checked {
 /// Each feature alone, because a workspace build unites features and hides what one of them lacks.
 fn features(project: &Project) -> Checked {
     if tools::has_cargo(project, "hack") {
-        let what = ["hack", "check", "--each-feature", "--no-dev-deps", "--workspace"];
-        return cargo(project, &what);
+        // Not `--no-dev-deps`: it edits the manifests while it runs, and a check builds none of them anyway.
+        return cargo(project, &["hack", "check", "--each-feature", "--workspace"]);
     }
     println!("cargo-hack is missing: a plain loop over the features does the same, slower");
     for package in project.packages()? {

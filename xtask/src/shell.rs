@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -49,9 +50,10 @@ pub fn not_started(command: &Command, why: &std::io::Error) -> Failure {
     Failure::new(format!("`{}` cannot be started: {why}", line(command)))
 }
 
-/// The command as a person would type it.
+/// The command as a person would type it, the program without its folder.
 pub fn line(command: &Command) -> String {
-    let program = std::iter::once(command.get_program());
+    let program = Path::new(command.get_program()).file_name();
+    let program = program.into_iter();
     let words: Vec<_> = program.chain(command.get_args()).map(OsStr::to_string_lossy).collect();
     words.join(" ")
 }

@@ -4,6 +4,8 @@
 mod arguments;
 #[cfg(test)]
 mod tidy;
+#[cfg(all(test, unix))]
+mod campaign;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]

@@ -1,0 +1,9 @@
+#!/bin/sh
+# What a trading host would print, chosen by the market, which stands last.
+for market in "$@"; do :; done
+case $market in
+  ok) echo "{\"asked\": \"$*\", \"invariants\": [{\"ok\": false}], \"ok\": true}" ;;
+  broken) echo '{"invariants": [{"ok": true}], "ok": false}' ;;
+  failing) echo '{"ok": true}'; exit 1 ;;
+  silent) ;;
+esac
