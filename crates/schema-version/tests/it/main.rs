@@ -10,3 +10,18 @@ mod statuses;
 mod gates;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod observed;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod migrating;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod failing;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod starting;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod racing;
