@@ -1,1 +1,92 @@
 //! Exact and provable books of orders, fills and money.
+//!
+//! ```
+//! use backstop_clock::Timestamp;
+//! use backstop_position_ledger::fill::{Fill, Side, Source, TradeId};
+//! use backstop_position_ledger::{
+//!     Account, Amount, Currency, Durability, Entry, Fact, Instrument, InstrumentId, Instruments, Ledger, MemoryJournal,
+//!     Outcome,
+//! };
+//! # use uuid::Uuid;
+//!
+//! let (account, usd, id) = (Account::new("main")?, Currency::new("USD")?, InstrumentId::new("EUR/USD")?);
+//! let instrument = Instrument::new(id.clone(), usd.clone(), "0.00001".parse()?, Amount::from_int(1000))?;
+//! let mut ledger = Ledger::open(Box::new(MemoryJournal::new()), Instruments::new([instrument])?)?;
+//!
+//! let fill = Fill {
+//!     trade_id: TradeId::new("t1")?, order_id: Uuid::nil(), instrument: id.clone(), side: Side::Buy,
+//!     quantity: Amount::from_int(2000), price: "1.10".parse()?,
+//!     fee: "0.05".parse()?, fee_currency: usd.clone(), source: Source::Stream,
+//! };
+//! let at = Timestamp::from_millis(1_000);
+//! let entry = Entry::new(Entry::id_at(at, [1; 10]), account.clone(), at, Fact::Filled(fill));
+//! assert_eq!(ledger.append(&entry, Durability::Grouped)?, Outcome::Applied { sequence: 1 });
+//! assert_eq!(ledger.append(&entry, Durability::Grouped)?, Outcome::Duplicate);
+//!
+//! let position = ledger.books().position(&account, &id).ok_or("no position")?;
+//! assert_eq!(position.open_cost().to_string(), "2200");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is in the books
+//!
+//! An [`Entry`] states one [`Fact`]: money deposited or adjusted, an order [intended](order::Intent) and what became of it,
+//! a [fill](fill::Fill), a [snapshot](pnl::Snapshot) handed out.
+//! The [`Ledger`] gives each entry to a [journal](journal::Journal), chained by SHA-256, and adds it to the [`Books`].
+//! The same journal gives the same books, to the last bit, at every entry: [`Ledger::as_of`], [`Ledger::replay`].
+//!
+//! | decision | here |
+//! | --- | --- |
+//! | contracts | linear, settled in the quote currency, with a multiplier |
+//! | positions | netted per account and instrument, at average cost |
+//! | numbers | [`Amount`]: 18 decimals, exact or an error |
+//! | identity of a fill | (account, instrument, trade id), for ever |
+//! | identity of an order | its client order id; each event once |
+//! | identity of the rest | the id of the entry |
+//! | what waits for the disk | what you append as [`Durability::Durable`]: intents, before they are sent |
+//!
+//! # What it is not
+//!
+//! It reads no clock, sends nothing, converts no currencies and asks no venue.
+//! It does not correct itself: reconciliation finds, and a correction is an entry like any other.
+//! One ledger is the only writer of its journal.
+//!
+//! # How it fails
+//!
+//! Bad input is a typed [error](error) that names field, value and rule, and leaves books and journal as they were.
+//! The same key with other content is [`Outcome::Conflict`], never applied and never ignored.
+//! A journal that fails stops the ledger; a damaged journal is refused at [`Ledger::open`] with the first bad entry.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub use amount::Amount;
+pub use books::Books;
+pub use entry::{Cause, Entry, Fact};
+pub use instrument::{Instrument, Instruments};
+pub use journal::Durability;
+pub use ledger::{Ledger, Outcome};
+pub use memory::MemoryJournal;
+pub use name::{Account, Currency, InstrumentId, Text};
+pub use replay::Replay;
+
+mod amount;
+mod name;
+mod instrument;
+mod entry;
+pub mod order;
+pub mod fill;
+pub mod position;
+pub mod money;
+mod books;
+mod posting;
+mod change;
+mod ledger;
+mod replay;
+pub mod pnl;
+pub mod journal;
+mod memory;
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "their names have to stand alone in the code that matches on them"
+)]
+pub mod error;

@@ -1,0 +1,149 @@
+//! What a journal is made of: one entry states one fact.
+
+use std::sync::Arc;
+
+use backstop_clock::Timestamp;
+use uuid::{Builder, Uuid};
+
+use crate::amount::Amount;
+use crate::fill::Fill;
+use crate::journal::Digest;
+use crate::name::{Account, Currency, Text};
+use crate::order::{Event, Intent};
+use crate::pnl::Kind;
+
+/// One line of the books: a fact, with when, why and for which account.
+///
+/// # Examples
+///
+/// ```
+/// use backstop_clock::Timestamp;
+/// use backstop_position_ledger::{Account, Amount, Currency, Entry, Fact};
+///
+/// let at = Timestamp::from_millis(1_000);
+/// let deposit = Fact::Deposited { currency: Currency::new("USD")?, amount: Amount::from_int(100) };
+/// let entry = Entry::new(Entry::id_at(at, [7; 10]), Account::new("main")?, at, deposit);
+/// assert_eq!(entry.journaled_at, at);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The identity of the entry, a version 7 UUID.
+    ///
+    /// It is the key of deposits, adjustments and snapshots; fills and orders have keys of their own.
+    pub id: Uuid,
+    /// What led to it, where that is known.
+    pub cause: Option<Cause>,
+    /// The account that it concerns.
+    pub account: Account,
+    /// When it happened, by the word of whoever saw it happen.
+    pub at: Timestamp,
+    /// When it was written down.
+    pub journaled_at: Timestamp,
+    /// What happened.
+    pub fact: Fact,
+}
+
+impl Entry {
+    /// An entry that is written down the moment it happens, without a stated cause.
+    pub const fn new(id: Uuid, account: Account, at: Timestamp, fact: Fact) -> Self {
+        Self { id, cause: None, account, at, journaled_at: at, fact }
+    }
+
+    /// States what led to it.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Cause>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// States when it was written down, where that is later than the event.
+    #[must_use]
+    pub const fn with_journaled_at(mut self, journaled_at: Timestamp) -> Self {
+        self.journaled_at = journaled_at;
+        self
+    }
+
+    /// Mints a version 7 UUID of a given time and given random bits, so that a run can be repeated.
+    ///
+    /// A time before the epoch counts as the epoch.
+    pub fn id_at(at: Timestamp, random: [u8; 10]) -> Uuid {
+        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+        Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}
+
+/// What led to an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Another entry, a message, a run, a finding.
+    Id(Uuid),
+    /// In words.
+    Text(Text),
+}
+
+impl From<Uuid> for Cause {
+    fn from(id: Uuid) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<Text> for Cause {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// What can be written into the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fact {
+    /// Money came in; the amount is above zero.
+    Deposited {
+        /// In this currency.
+        currency: Currency,
+        /// So much.
+        amount: Amount,
+    },
+    /// An order is about to be sent; durable before the venue may see it.
+    Intended(Arc<Intent>),
+    /// Something became known about an order.
+    Order {
+        /// The client order id of its intent.
+        order_id: Uuid,
+        /// What became known.
+        event: Event,
+    },
+    /// The venue traded for us; booked even when the order is not ours.
+    Filled(Fill),
+    /// A balance was corrected by hand or by reconciliation; the amount is signed and not zero.
+    Adjusted {
+        /// In this currency.
+        currency: Currency,
+        /// By so much.
+        amount: Amount,
+        /// The finding, or the operator's words.
+        reason: Text,
+    },
+    /// A snapshot of profit and loss was taken and handed out.
+    SnapshotTaken {
+        /// The occasion.
+        kind: Kind,
+        /// The entry up to which it speaks.
+        of_sequence: u64,
+        /// Its checksum.
+        checksum: Digest,
+    },
+}
+
+impl Fact {
+    /// An intent as a fact.
+    pub fn intended(intent: Intent) -> Self {
+        Self::Intended(Arc::new(intent))
+    }
+
+    /// News of an order as a fact.
+    pub const fn order(order_id: Uuid, event: Event) -> Self {
+        Self::Order { order_id, event }
+    }
+}

@@ -1,0 +1,368 @@
+//! What can go wrong, one type per operation.
+
+use std::fmt;
+
+use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::amount::Amount;
+use crate::name::InstrumentId;
+use crate::order::Status;
+
+/// An amount could not be read or computed exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AmountError {
+    /// The text is not a decimal number.
+    #[error("not a decimal number of the form [+-]digits[.digits]")]
+    Syntax,
+    /// More than 18 decimals would be needed.
+    #[error("needs more than 18 decimals")]
+    Inexact,
+    /// The value is beyond about 1.7e20, or beyond what the target type holds.
+    #[error("out of range")]
+    Overflow,
+    /// The denominator is zero.
+    #[error("division by zero")]
+    DivideByZero,
+}
+
+impl Classify for AmountError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Syntax => Class::of(Kind::Invalid),
+            _ => Class::of(Kind::Calculation),
+        }
+        .with_effect(Effect::NotApplied)
+    }
+}
+
+/// A name does not keep the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what} {value:?}: it has to {rule}")]
+pub struct NameError {
+    /// What was to be named.
+    pub what: &'static str,
+    /// What was given, at most its first 64 characters.
+    pub value: String,
+    /// The rule it breaks.
+    pub rule: &'static str,
+}
+
+impl Classify for NameError {
+    fn class(&self) -> Class {
+        Class::of(Kind::Invalid).with_effect(Effect::NotApplied)
+    }
+}
+
+/// A value breaks a rule of its field.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field} {value}: it has to {rule}")]
+pub struct Invalid {
+    /// The field.
+    pub field: &'static str,
+    /// What was given.
+    pub value: String,
+    /// The rule it breaks.
+    pub rule: &'static str,
+}
+
+impl Invalid {
+    pub(crate) fn new(field: &'static str, value: impl fmt::Display, rule: &'static str) -> Self {
+        Self { field, value: value.to_string(), rule }
+    }
+
+    pub(crate) fn unless_positive(field: &'static str, amount: Amount) -> Result<(), Self> {
+        if amount.is_positive() { Ok(()) } else { Err(Self::new(field, amount, "be above zero")) }
+    }
+}
+
+impl Classify for Invalid {
+    fn class(&self) -> Class {
+        Class::of(Kind::Invalid).with_effect(Effect::NotApplied)
+    }
+}
+
+/// Two facts under one key do not say the same.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field} is {held} in the books, not {offered}")]
+pub struct Difference {
+    /// What differs.
+    pub field: &'static str,
+    /// The value in the books.
+    pub held: String,
+    /// The value that was offered.
+    pub offered: String,
+}
+
+impl Difference {
+    pub(crate) fn new(field: &'static str, held: &impl ToString, offered: &impl ToString) -> Self {
+        Self { field, held: held.to_string(), offered: offered.to_string() }
+    }
+}
+
+impl Classify for Difference {
+    fn class(&self) -> Class {
+        Class::of(Kind::Conflict).with_effect(Effect::NotApplied)
+    }
+}
+
+/// An entry was not taken; books and journal are as before.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// A field breaks its rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The instrument is not one of those the ledger was opened with.
+    #[error("instrument {0}: it is not known to the ledger")]
+    UnknownInstrument(InstrumentId),
+    /// News of an order whose intent is not in the books.
+    #[error("order {0}: its intent is not in the books")]
+    UnknownOrder(Uuid),
+    /// The order is not in a state in which this can happen.
+    #[error("order {order_id}: {event} cannot follow {}", from.as_str())]
+    Transition {
+        /// The order.
+        order_id: Uuid,
+        /// Where it stands.
+        from: Status,
+        /// What was reported.
+        event: &'static str,
+    },
+    /// A figure would not be exact, or would leave the range.
+    #[error("{field}: {source}")]
+    Amount {
+        /// The figure.
+        field: &'static str,
+        /// What is wrong with it.
+        source: AmountError,
+    },
+    /// Somebody else wrote in between.
+    #[error("the books are at version {actual}, not {expected}")]
+    VersionConflict {
+        /// The version the caller had seen.
+        expected: u64,
+        /// The version the books have.
+        actual: u64,
+    },
+    /// An entry of a group holds a key that is taken by another content; nothing of the group was taken.
+    #[error("entry {index} of the group conflicts with the books: {difference}")]
+    GroupConflict {
+        /// Which of the group, from 0.
+        index: usize,
+        /// What differs.
+        difference: Difference,
+    },
+    /// The journal did not take it; the ledger takes nothing more until it is opened again.
+    #[error("the journal failed, the ledger has stopped")]
+    Journal(#[from] JournalError),
+    /// The journal failed earlier, so books and journal may differ; open the ledger again.
+    #[error("the ledger has stopped after its journal failed; open it again")]
+    Stopped,
+}
+
+impl Classify for AppendError {
+    fn class(&self) -> Class {
+        let kind = match self {
+            Self::Invalid(_) => Kind::Invalid,
+            Self::UnknownInstrument(_) | Self::UnknownOrder(_) => Kind::NotFound,
+            Self::Transition { .. } => Kind::Precondition,
+            Self::Amount { .. } => Kind::Calculation,
+            Self::VersionConflict { .. } | Self::GroupConflict { .. } => Kind::Conflict,
+            Self::Journal(error) => return error.class(),
+            Self::Stopped => Kind::Unavailable,
+        };
+        Class::of(kind).with_effect(Effect::NotApplied)
+    }
+}
+
+/// A journal could not be read or written.
+#[derive(Debug, Error)]
+#[error("journal: {source}")]
+pub struct JournalError {
+    class: Class,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl JournalError {
+    /// Keeps the cause and what is known about its effect.
+    pub fn new(class: Class, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { class, source: source.into() }
+    }
+}
+
+impl Classify for JournalError {
+    fn class(&self) -> Class {
+        self.class
+    }
+}
+
+/// What is wrong with a stored entry.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Another entry stands in its place: it was deleted, swapped or doubled.
+    #[error("entry {found} stands in its place")]
+    Place {
+        /// The sequence number that was found.
+        found: u64,
+    },
+    /// It does not name the hash of the entry before it.
+    #[error("it does not follow from the entry before it")]
+    Previous,
+    /// Its hash is not that of its content.
+    #[error("its hash is not that of its content")]
+    Hash,
+    /// It is the last one and was written only in part.
+    #[error("it was written only in part")]
+    Torn,
+    /// Its content cannot be read.
+    #[error("it cannot be read: {0}")]
+    Content(#[from] DecodeError),
+    /// The journal ends before an entry that is known to have existed.
+    #[error("the journal ends before it")]
+    Missing,
+    /// The journal holds another entry than the one that is known to have existed.
+    #[error("another history is known up to it")]
+    Rewritten,
+}
+
+/// Bytes that are not an entry in canonical form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{what} at byte {offset}")]
+pub struct DecodeError {
+    /// What is wrong.
+    pub what: &'static str,
+    /// Where, counted from the start of the body.
+    pub offset: usize,
+}
+
+/// A journal is not the unbroken chain that it should be.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The first bad entry; everything before it is good.
+    #[error("journal entry {sequence} is bad: {fault}")]
+    Broken {
+        /// Its sequence number.
+        sequence: u64,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Classify for VerifyError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Broken { .. } => Class::of(Kind::Inconsistent).with_effect(Effect::NotApplied),
+            Self::Journal(error) => error.class(),
+        }
+    }
+}
+
+/// A journal could not be turned into books.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The chain is broken, or the journal could not be read.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The entry is intact, but the books cannot take it.
+    #[error("journal entry {sequence} does not follow from the entries before it")]
+    Refused {
+        /// Its sequence number.
+        sequence: u64,
+        /// Why not.
+        source: AppendError,
+    },
+    /// The entry repeats, or contradicts, one before it.
+    #[error("journal entry {sequence} repeats an entry before it")]
+    Repeated {
+        /// Its sequence number.
+        sequence: u64,
+    },
+    /// The instrument was booked with another multiplier or quote currency.
+    #[error("journal entry {sequence} was booked on other terms of {instrument} than those given")]
+    Terms {
+        /// The sequence number of the fill.
+        sequence: u64,
+        /// The instrument.
+        instrument: InstrumentId,
+    },
+    /// The journal has no entry of this number.
+    #[error("the journal ends at {last}, before {sequence}")]
+    Beyond {
+        /// The number asked for.
+        sequence: u64,
+        /// The last number there is.
+        last: u64,
+    },
+}
+
+impl Classify for ReplayError {
+    fn class(&self) -> Class {
+        let kind = match self {
+            Self::Verify(error) => return error.class(),
+            Self::Refused { .. } | Self::Repeated { .. } => Kind::Inconsistent,
+            Self::Terms { .. } => Kind::Config,
+            Self::Beyond { .. } => Kind::NotFound,
+        };
+        Class::of(kind).with_effect(Effect::NotApplied)
+    }
+}
+
+/// A figure of the books does not add up.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what} of {account} does not conserve money")]
+pub struct Imbalance {
+    /// The account.
+    pub account: crate::name::Account,
+    /// The position or balance.
+    pub what: String,
+}
+
+impl Classify for Imbalance {
+    fn class(&self) -> Class {
+        Class::of(Kind::Inconsistent).with_effect(Effect::NotApplied)
+    }
+}
+
+/// A snapshot of profit and loss is not what the books say.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Its checksum is not that of its content.
+    #[error("the checksum of the snapshot is not that of its content")]
+    Checksum,
+    /// Its checksum is good, its figures are not those of the books.
+    #[error("the {what} of the snapshot differ from the books at entry {sequence}")]
+    Figures {
+        /// The part that differs.
+        what: &'static str,
+        /// The entry up to which the snapshot speaks.
+        sequence: u64,
+    },
+    /// A figure is out of range.
+    #[error("a figure of the snapshot: {0}")]
+    Amount(#[from] AmountError),
+    /// The books of that time could not be made again.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+impl Classify for SnapshotError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Checksum | Self::Figures { .. } => {
+                Class::of(Kind::Inconsistent).with_effect(Effect::NotApplied)
+            }
+            Self::Amount(error) => error.class(),
+            Self::Replay(error) => error.class(),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The ledger: books and their journal, kept in step.
+
+use std::sync::Arc;
+
+use crate::books::Books;
+use crate::change::Change;
+use crate::entry::Entry;
+use crate::error::{AppendError, Difference, ReplayError, SnapshotError};
+use crate::instrument::Instruments;
+use crate::journal::{Checkpoint, Digest, Durability, Journal, Record, encode};
+use crate::pnl::Snapshot;
+use crate::posting::Posting;
+use crate::replay::Replay;
+
+/// What became of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a conflict is not an error, and still has to be dealt with"]
+pub enum Outcome {
+    /// It is in the books and in the journal.
+    Applied {
+        /// Its place in the journal.
+        sequence: u64,
+    },
+    /// The same fact was there before; nothing changed.
+    Duplicate,
+    /// Another fact holds its key; nothing changed.
+    Conflict(Difference),
+}
+
+/// Books of record over a journal.
+///
+/// It is the only writer of its journal.
+/// An entry is posted, chained, given to the journal, and only then part of the books; if any of it fails, both are as before.
+#[derive(Debug)]
+pub struct Ledger {
+    journal: Box<dyn Journal>,
+    books: Books,
+    /// Set when the journal failed: what it holds is no longer known to equal the books.
+    stopped: bool,
+}
+
+impl Ledger {
+    /// Replays the journal and verifies its chain on the way.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`] naming the first bad entry; the journal is not changed.
+    pub fn open(journal: Box<dyn Journal>, instruments: Instruments) -> Result<Self, ReplayError> {
+        let mut replay = Replay::new(&*journal, Arc::new(instruments));
+        replay.run()?;
+        let books = replay.into_books();
+        Ok(Self { journal, books, stopped: false })
+    }
+
+    /// Everything the entries add up to.
+    pub const fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// The number of entries, which is also the number of the last one.
+    pub const fn version(&self) -> u64 {
+        self.books.sequence()
+    }
+
+    /// The hash of the last entry.
+    pub const fn head(&self) -> Digest {
+        self.books.head()
+    }
+
+    /// The journal, to verify or export it.
+    pub fn journal(&self) -> &dyn Journal {
+        &*self.journal
+    }
+
+    /// Takes an entry into journal and books.
+    ///
+    /// With [`Durability::Durable`] it survives a crash once this returns, also if it is a [`Outcome::Duplicate`].
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; books and journal are as before.
+    pub fn append(
+        &mut self,
+        entry: &Entry,
+        durability: Durability,
+    ) -> Result<Outcome, AppendError> {
+        self.check_running()?;
+        let sequence = self.version().saturating_add(1);
+        match self.books.post(sequence, entry)? {
+            Posting::Changes(changes) => {
+                let record = self.record(entry, self.books.checkpoint());
+                let undo = self.step(changes, record.checkpoint());
+                self.write(vec![record], durability, vec![undo])?;
+                Ok(Outcome::Applied { sequence })
+            }
+            Posting::Duplicate => {
+                if durability == Durability::Durable {
+                    self.flush()?;
+                }
+                Ok(Outcome::Duplicate)
+            }
+            Posting::Conflict(difference) => Ok(Outcome::Conflict(difference)),
+        }
+    }
+
+    /// Takes a group of entries: all of them or none; those that are duplicates are left out.
+    ///
+    /// With `expected_version` it is taken only if nobody wrote since the caller looked.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; books and journal are as before, also when only one entry of the group is refused or conflicts.
+    pub fn append_all(
+        &mut self,
+        entries: &[Entry],
+        expected_version: Option<u64>,
+        durability: Durability,
+    ) -> Result<Vec<Outcome>, AppendError> {
+        self.check_running()?;
+        let actual = self.version();
+        if let Some(expected) = expected_version.filter(|expected| *expected != actual) {
+            return Err(AppendError::VersionConflict { expected, actual });
+        }
+        let (mut records, mut undo) = (Vec::new(), Vec::new());
+        let outcomes = self.post_all(entries, &mut records, &mut undo);
+        match outcomes {
+            Ok(outcomes) if records.is_empty() => {
+                if durability == Durability::Durable {
+                    self.flush()?;
+                }
+                Ok(outcomes)
+            }
+            Ok(outcomes) => self.write(records, durability, undo).map(|()| outcomes),
+            Err(error) => {
+                self.take_back(undo);
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns once every entry taken so far is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Journal`] when some of them are not; the ledger then takes nothing more.
+    pub fn flush(&mut self) -> Result<(), AppendError> {
+        self.check_running()?;
+        self.journal.flush().map_err(|error| {
+            self.stopped = true;
+            error.into()
+        })
+    }
+
+    /// Books as they grow, from empty, entry by entry.
+    pub fn replay(&self) -> Replay<'_> {
+        Replay::new(&*self.journal, Arc::clone(&self.books.instruments))
+    }
+
+    /// The books as they were after entry `sequence`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`]; [`ReplayError::Beyond`] when there is no such entry.
+    pub fn as_of(&self, sequence: u64) -> Result<Books, ReplayError> {
+        let mut replay = self.replay();
+        replay.advance_to(sequence)?;
+        Ok(replay.into_books())
+    }
+
+    /// Checks a snapshot against the books at its entry: checksum, history and every figure.
+    ///
+    /// For a snapshot of the past this replays; to check many, [`Ledger::replay`] once and use [`Snapshot::verify_against`].
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`].
+    pub fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        if snapshot.sequence == self.version() {
+            return snapshot.verify_against(&self.books);
+        }
+        snapshot.verify()?;
+        snapshot.verify_against(&self.as_of(snapshot.sequence)?)
+    }
+
+    const fn check_running(&self) -> Result<(), AppendError> {
+        if self.stopped { Err(AppendError::Stopped) } else { Ok(()) }
+    }
+
+    fn record(&self, entry: &Entry, head: Checkpoint) -> Record {
+        Record::after(head, encode(entry, self.books.terms(entry).as_ref()))
+    }
+
+    fn post_all(
+        &mut self,
+        entries: &[Entry],
+        records: &mut Vec<Record>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<Vec<Outcome>, AppendError> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let sequence = self.version().saturating_add(1);
+            outcomes.push(match self.books.post(sequence, entry)? {
+                Posting::Changes(changes) => {
+                    let record = self.record(entry, self.books.checkpoint());
+                    undo.push(self.step(changes, record.checkpoint()));
+                    records.push(record);
+                    Outcome::Applied { sequence }
+                }
+                Posting::Duplicate => Outcome::Duplicate,
+                Posting::Conflict(difference) => {
+                    return Err(AppendError::GroupConflict { index, difference });
+                }
+            });
+        }
+        Ok(outcomes)
+    }
+
+    fn step(&mut self, changes: Vec<Change>, head: Checkpoint) -> Undo {
+        let before = std::mem::replace(&mut self.books.head, head);
+        (before, self.books.apply(changes))
+    }
+
+    fn write(
+        &mut self,
+        records: Vec<Record>,
+        durability: Durability,
+        undo: Vec<Undo>,
+    ) -> Result<(), AppendError> {
+        self.journal.append(records, durability).map_err(|error| {
+            self.take_back(undo);
+            // Earlier entries may have been lost with this one, so the books cannot be trusted to equal the journal.
+            self.stopped = true;
+            error.into()
+        })
+    }
+
+    fn take_back(&mut self, undo: Vec<Undo>) {
+        for (head, changes) in undo.into_iter().rev() {
+            self.books.head = head;
+            // What would take this back again is of no use.
+            drop(self.books.apply(changes));
+        }
+    }
+}
+
+/// The head before an entry, and what takes the entry back.
+type Undo = (Checkpoint, Vec<Change>);

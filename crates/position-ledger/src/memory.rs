@@ -1,0 +1,64 @@
+//! A journal in memory: for tests, dry runs, and books that need not outlive the process.
+
+use backstop_error_taxonomy::{Class, Effect, Kind};
+
+use crate::error::JournalError;
+use crate::journal::{Checkpoint, Durability, Journal, Record};
+
+/// Records in a vector; durable only as long as the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryJournal {
+    records: Vec<Record>,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub const fn new() -> Self {
+        Self { records: Vec::new() }
+    }
+
+    /// A journal of records read elsewhere, unchecked: opening a ledger on it verifies them.
+    pub const fn from_records(records: Vec<Record>) -> Self {
+        Self { records }
+    }
+
+    /// All records, in order.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn append(
+        &mut self,
+        records: Vec<Record>,
+        _durability: Durability,
+    ) -> Result<(), JournalError> {
+        let mut head = self.head()?;
+        for record in &records {
+            if record.previous != head.hash || record.sequence != head.sequence.saturating_add(1) {
+                let class = Class::of(Kind::Conflict).with_effect(Effect::NotApplied);
+                let why =
+                    format!("record {} does not follow record {}", record.sequence, head.sequence);
+                return Err(JournalError::new(class, why));
+            }
+            head = record.checkpoint();
+        }
+        self.records.extend(records);
+        Ok(())
+    }
+
+    fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        // Whatever was put in comes out by position: a damaged journal must show its damage.
+        let skipped = usize::try_from(after).unwrap_or(usize::MAX);
+        Ok(self.records.iter().skip(skipped).take(limit).cloned().collect())
+    }
+
+    fn head(&self) -> Result<Checkpoint, JournalError> {
+        Ok(self.records.last().map_or(Checkpoint::START, Record::checkpoint))
+    }
+
+    fn flush(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}

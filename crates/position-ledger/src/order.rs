@@ -1,0 +1,308 @@
+//! Orders: intents written ahead, and what became of them.
+//!
+//! | event | allowed when the order is | leads to |
+//! | --- | --- | --- |
+//! | `Accepted` | anything but rejected | accepted; the venue id is kept also when it comes after the end |
+//! | `Rejected` | not filled, not cancelled, not expired | rejected |
+//! | `Cancelled`, `Expired` | not rejected, not done, not ended the other way | cancelled, expired |
+//! | `OutcomeUnknown` | intended | outcome unknown |
+//! | `Resolved(Accepted)` | as `Accepted` | accepted |
+//! | `Resolved(NotApplied)` | intended or outcome unknown | not applied |
+//! | a fill | always, a fill is a fact | done when all is filled; accepted, unless cancelled or expired |
+//!
+//! `NotApplied` is our own conclusion, so any later word of the venue overrules it.
+//! The same event again is a duplicate; with another content it is a conflict.
+
+use std::sync::Arc;
+
+use backstop_clock::Timestamp;
+use uuid::Uuid;
+
+use crate::amount::Amount;
+use crate::error::Difference;
+use crate::fill::Side;
+use crate::name::{Account, InstrumentId, Text};
+
+pub use crate::name::{Strategy, VenueOrderId};
+
+/// An order as it is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The client order id, fresh for every attempt.
+    pub order_id: Uuid,
+    /// What the strategy wanted: the same for every order that serves it.
+    pub tag: Uuid,
+    /// What to trade.
+    pub instrument: InstrumentId,
+    /// In which direction.
+    pub side: Side,
+    /// How much: above zero, a multiple of the lot step.
+    pub quantity: Amount,
+    /// The limit price, a multiple of the price step; none for a market order.
+    pub limit: Option<Amount>,
+    /// The venue accepts it up to this time, and not later.
+    pub accept_by: Timestamp,
+    /// Who wants it.
+    pub strategy: Strategy,
+}
+
+/// What became known about an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The venue took it.
+    Accepted {
+        /// The venue's id for it.
+        venue_order_id: VenueOrderId,
+    },
+    /// The venue refused it.
+    Rejected {
+        /// The venue's words.
+        reason: Text,
+    },
+    /// It was cancelled; what was filled before stays.
+    Cancelled,
+    /// Its time ran out; what was filled before stays.
+    Expired,
+    /// Nobody knows whether the venue has it; look it up, never send it again.
+    OutcomeUnknown,
+    /// A look-up gave the answer.
+    Resolved(Resolution),
+}
+
+impl Event {
+    /// The word for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Rejected { .. } => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Resolved(_) => "resolved",
+        }
+    }
+}
+
+/// The answer to an unknown outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The venue has the order.
+    Accepted {
+        /// The venue's id for it.
+        venue_order_id: VenueOrderId,
+    },
+    /// The venue doesn't have it, and its time for accepting it has passed.
+    NotApplied,
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// Written down, nothing heard yet.
+    Intended,
+    /// At the venue.
+    Accepted,
+    /// Perhaps at the venue.
+    OutcomeUnknown,
+    /// Filled in full.
+    Done,
+    /// Refused by the venue.
+    Rejected,
+    /// Cancelled.
+    Cancelled,
+    /// Expired.
+    Expired,
+    /// Looked up, and never reached the venue.
+    NotApplied,
+}
+
+impl Status {
+    /// Whether the order may still be, or get, filled.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Intended | Self::Accepted | Self::OutcomeUnknown)
+    }
+
+    /// Whether somebody has to look the order up.
+    pub const fn is_unresolved(self) -> bool {
+        matches!(self, Self::Intended | Self::OutcomeUnknown)
+    }
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Accepted => "accepted",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Done => "done",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::NotApplied => "not_applied",
+        }
+    }
+}
+
+/// How an order ended, by the word of the venue or by our own conclusion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    Rejected(Text),
+    Cancelled,
+    Expired,
+    NotApplied,
+}
+
+/// An order of the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    intent: Arc<Intent>,
+    account: Account,
+    sequence: u64,
+    filled: Amount,
+    venue_order_id: Option<VenueOrderId>,
+    doubted: bool,
+    end: Option<End>,
+}
+
+/// What an event does to an order.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Changed(Box<Order>),
+    Repeated,
+    Differs(Difference),
+    NotAllowed,
+}
+
+impl Order {
+    pub(crate) const fn new(intent: Arc<Intent>, account: Account, sequence: u64) -> Self {
+        Self {
+            intent,
+            account,
+            sequence,
+            filled: Amount::ZERO,
+            venue_order_id: None,
+            doubted: false,
+            end: None,
+        }
+    }
+
+    /// What was to be sent.
+    pub fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    /// For which account.
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Where its intent stands in the journal.
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How much of it was filled; more than intended if the venue overfilled it.
+    pub const fn filled(&self) -> Amount {
+        self.filled
+    }
+
+    /// The venue's id, once it is known.
+    pub const fn venue_order_id(&self) -> Option<&VenueOrderId> {
+        self.venue_order_id.as_ref()
+    }
+
+    /// The venue's words, if it refused.
+    pub const fn rejection(&self) -> Option<&Text> {
+        match &self.end {
+            Some(End::Rejected(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Where it stands; derived, see the table of this module.
+    pub fn status(&self) -> Status {
+        if self.filled >= self.intent.quantity {
+            return Status::Done;
+        }
+        match self.end {
+            Some(End::Rejected(_)) => Status::Rejected,
+            Some(End::Cancelled) => Status::Cancelled,
+            Some(End::Expired) => Status::Expired,
+            Some(End::NotApplied) => Status::NotApplied,
+            None if self.venue_order_id.is_some() || self.filled.is_positive() => Status::Accepted,
+            None if self.doubted => Status::OutcomeUnknown,
+            None => Status::Intended,
+        }
+    }
+
+    /// The order after a fill that brings it to `filled`.
+    pub(crate) fn after_fill(&self, filled: Amount) -> Self {
+        let mut order = self.clone();
+        order.filled = filled;
+        // A fill disproves that the venue never had the order.
+        if matches!(order.end, Some(End::Rejected(_) | End::NotApplied)) {
+            order.end = None;
+        }
+        order
+    }
+
+    /// The order after `event`, or why there is none.
+    pub(crate) fn after(&self, event: &Event) -> Step {
+        match event {
+            Event::Accepted { venue_order_id }
+            | Event::Resolved(Resolution::Accepted { venue_order_id }) => {
+                self.accepted(venue_order_id)
+            }
+            Event::Rejected { reason } => match &self.end {
+                Some(End::Rejected(held)) if held == reason => Step::Repeated,
+                Some(End::Rejected(held)) => Step::Differs(Difference::new("reason", held, reason)),
+                None | Some(End::NotApplied) if self.filled.is_zero() => {
+                    self.ended(End::Rejected(reason.clone()))
+                }
+                _ => Step::NotAllowed,
+            },
+            Event::Cancelled => self.stopped(End::Cancelled),
+            Event::Expired => self.stopped(End::Expired),
+            Event::OutcomeUnknown if self.doubted => Step::Repeated,
+            Event::OutcomeUnknown if self.status() == Status::Intended => {
+                Step::Changed(Box::new(Self { doubted: true, ..self.clone() }))
+            }
+            Event::Resolved(Resolution::NotApplied) if self.end == Some(End::NotApplied) => {
+                Step::Repeated
+            }
+            Event::Resolved(Resolution::NotApplied) if self.status().is_unresolved() => {
+                self.ended(End::NotApplied)
+            }
+            Event::OutcomeUnknown | Event::Resolved(Resolution::NotApplied) => Step::NotAllowed,
+        }
+    }
+
+    fn accepted(&self, offered: &VenueOrderId) -> Step {
+        match &self.venue_order_id {
+            Some(held) if held == offered => Step::Repeated,
+            Some(held) => Step::Differs(Difference::new("venue_order_id", held, offered)),
+            None if matches!(self.end, Some(End::Rejected(_))) => Step::NotAllowed,
+            None => {
+                let mut order = self.clone();
+                order.venue_order_id = Some(offered.clone());
+                if order.end == Some(End::NotApplied) {
+                    order.end = None;
+                }
+                Step::Changed(Box::new(order))
+            }
+        }
+    }
+
+    fn stopped(&self, end: End) -> Step {
+        match &self.end {
+            Some(held) if *held == end => Step::Repeated,
+            None | Some(End::NotApplied) if self.status() != Status::Done => self.ended(end),
+            _ => Step::NotAllowed,
+        }
+    }
+
+    fn ended(&self, end: End) -> Step {
+        Step::Changed(Box::new(Self { end: Some(end), ..self.clone() }))
+    }
+}
