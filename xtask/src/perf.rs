@@ -52,7 +52,8 @@ pub fn table(groups: &Groups) -> Vec<String> {
                 Some(ours) if function != OURS => format!("  {:.2} x {OURS}", median / ours),
                 _ => String::new(),
             };
-            lines.push(format!("{group}/{function}: {}{ratio}", time(*median)));
+            let name = format!("{group}/{function}");
+            lines.push(format!("{}: {}{ratio}", name.trim_end_matches('/'), time(*median)));
         }
     }
     lines
@@ -93,6 +94,7 @@ fn read(folder: &Path) -> Result<Groups, Failure> {
 
 /// Group and function of a folder `group/function` or `group/function/parameter`.
 ///
+/// A benchmark outside any group is a group with one function without a name.
 /// A parameter joins the group, so that functions are compared at the same parameter.
 fn name_of(folder: &Path) -> (String, String) {
     let parts: Vec<_> = folder.iter().map(|part| part.to_string_lossy().into_owned()).collect();

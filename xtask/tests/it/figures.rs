@@ -40,11 +40,13 @@ fn peers_are_compared_within_their_group() {
     groups.entry("admit".to_owned()).or_default().insert("backstop".to_owned(), 20.0);
     groups.entry("admit".to_owned()).or_default().insert("peer".to_owned(), 50.0);
     groups.entry("alone".to_owned()).or_default().insert("peer".to_owned(), 2.0e6);
+    groups.entry("single".to_owned()).or_default().insert(String::new(), 3.0e3);
     let lines = table(&groups);
     let expected = [
         "admit/backstop: 20.00 ns",
         "admit/peer: 50.00 ns  2.50 x backstop",
         "alone/peer: 2.00 ms",
+        "single: 3.00 us",
     ];
     assert_eq!(lines, expected);
 }
