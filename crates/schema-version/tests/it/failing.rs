@@ -2,8 +2,8 @@
 
 use backstop_error_taxonomy::{Classify, Effect, Transience};
 use backstop_schema_version::{
-    Finding, MigrationSet, Status,
-    sqlite::{MigrateError, Place, migrate, status},
+    Finding, MigrationSet, Refusal, SetError, Status,
+    sqlite::{self, MigrateError, Place, migrate, status},
 };
 use backstop_storage::Migration;
 
@@ -190,4 +190,13 @@ fn a_migration_that_meddles_with_the_history_is_undone() {
     let meddling = migration("0002_fees", "DELETE FROM _schema_history WHERE id = '0001_orders'");
     let error = failure(&[M1], &[M1, meddling]);
     assert!(matches!(error, MigrateError::NotCurrent(_)), "{error}");
+}
+
+#[test]
+fn errors_go_wherever_a_program_carries_them() {
+    fn carried<E: std::error::Error + Send + Sync + 'static>() {}
+    carried::<MigrateError>();
+    carried::<sqlite::StatusError>();
+    carried::<Refusal>();
+    carried::<SetError>();
 }
