@@ -15,8 +15,10 @@ pub mod config;
 mod attempt;
 mod consumer;
 mod replay;
-pub mod log;
+pub mod stream;
 mod error;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use consumer::{Consumer, Step};
 pub use dead_letter_store::DeadLetterStore;
@@ -27,3 +29,5 @@ pub use memory::MemoryStore;
 pub use message::Message;
 pub use replay::{Replay, Replayed};
 pub use source::Source;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{MIGRATIONS, SqliteStore};

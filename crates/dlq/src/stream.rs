@@ -6,6 +6,8 @@ use backstop_clock::Timestamp;
 use backstop_error_taxonomy::Classify;
 
 use crate::message::Header;
+#[cfg(feature = "sqlite")]
+pub use crate::sqlite::{LogSource, SqliteLog};
 
 /// Where records go.
 pub trait Publisher {
