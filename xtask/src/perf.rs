@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::project::{Project, unreadable};
+use crate::project::{Project, entries, unreadable};
 use crate::report;
 use crate::shell::{self, Failure};
 
@@ -27,7 +27,10 @@ pub fn run(project: &Project) -> Result<(), Failure> {
     if figures.exists() {
         fs::remove_dir_all(&figures).map_err(|why| unreadable(&figures, &why))?;
     }
-    shell::run(project.cargo().args(["bench", "-p", "backstop-benches"]))?;
+    let mut bench = project.cargo();
+    bench.args(["bench", "-p", "backstop-benches"]);
+    // Criterion would take a relative folder from where the package is.
+    shell::run(bench.env("CARGO_TARGET_DIR", project.target()))?;
     let groups = read(&figures)?;
     if groups.is_empty() {
         return Err(Failure::new(format!("criterion left nothing in {}", figures.display())));
@@ -67,7 +70,11 @@ fn time(nanoseconds: f64) -> String {
 }
 
 /// Collects every `new/estimates.json`: two folders deep for `group/function`, three where a parameter was given.
-fn read(folder: &Path) -> Result<Groups, Failure> {
+///
+/// # Errors
+///
+/// A folder or file cannot be read.
+pub fn read(folder: &Path) -> Result<Groups, Failure> {
     let mut groups = Groups::new();
     let mut waiting = vec![folder.to_owned()];
     while let Some(here) = waiting.pop() {
@@ -80,14 +87,8 @@ fn read(folder: &Path) -> Result<Groups, Failure> {
             if let (Some(median), Some((group, function))) = (median, parts) {
                 groups.entry(group).or_default().insert(function, median);
             }
-            continue;
         }
-        for entry in fs::read_dir(&here).map_err(|why| unreadable(&here, &why))? {
-            let path = entry.map_err(|why| unreadable(&here, &why))?.path();
-            if path.is_dir() {
-                waiting.push(path);
-            }
-        }
+        waiting.extend(entries(&here)?.into_iter().filter(|path| path.is_dir()));
     }
     Ok(groups)
 }

@@ -1,6 +1,8 @@
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use xtask::perf::{Groups, table};
+use xtask::perf::{self, Groups, table};
 use xtask::{campaign, report};
 
 #[test]
@@ -48,5 +50,19 @@ fn peers_are_compared_within_their_group() {
         "alone/peer: 2.00 ms",
         "single: 3.00 us",
     ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn figures_are_found_at_every_depth() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("criterion");
+    for (name, median) in [("single", 3), ("admit/backstop", 20), ("admit/backstop/16", 40)] {
+        let new = folder.join(name).join("new");
+        fs::create_dir_all(&new).expect("the folder for tests is writable");
+        let text = format!(r#"{{"mean": {{}}, "median": {{"point_estimate": {median}.0}}}}"#);
+        fs::write(new.join("estimates.json"), text).expect("so is a file in it");
+    }
+    let lines = table(&perf::read(&folder).expect("what was written can be read"));
+    let expected = ["admit/backstop: 20.00 ns", "admit/16/backstop: 40.00 ns", "single: 3.00 ns"];
     assert_eq!(lines, expected);
 }
