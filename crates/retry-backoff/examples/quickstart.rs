@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn StdError>> {
     println!("{} candles after {} attempts and {elapsed:?}", candles.value, candles.attempts);
 
     let submit = Retry::new(policy, Guard::Once)?;
-    let lost = async |_attempt| Err(Error::new(Kind::Timeout, "no answer"));
-    let stopped = pollster::block_on(submit.run::<&str, _>(&clock, &mut rng, lost));
+    let lost = async |_attempt| Err::<&str, _>(Error::new(Kind::Timeout, "no answer"));
+    let stopped = pollster::block_on(submit.run(&clock, &mut rng, lost));
     println!("without a look-up: {}", stopped.map_or_else(|why| why.to_string(), |_| "?".into()));
 
     let asking = submit.resolve(async || Resolution::Found("order 42"));

@@ -71,14 +71,15 @@ impl Retry {
     ///
     /// # Errors
     /// [`Stopped`] with the reason and the last error.
-    pub async fn run<T, E>(
+    pub async fn run<T, E, F>(
         &self,
         clock: &(impl Clock + Sleep),
         rng: &mut (impl Rng + ?Sized),
-        op: impl AsyncFnMut(u32) -> Result<T, E>,
+        op: impl FnMut(u32) -> F,
     ) -> Result<Finished<T>, Stopped<E>>
     where
         E: Classify + From<Elapsed>,
+        F: Future<Output = Result<T, E>>,
     {
         let nobody = None::<fn() -> Ready<Resolution<T>>>;
         drive(self.start(clock.instant()), clock, rng, op, nobody).await
@@ -106,30 +107,36 @@ impl<L> Resolving<'_, L> {
     ///
     /// # Errors
     /// [`Stopped`] with the reason and the last error.
-    pub async fn run<T, E>(
+    pub async fn run<T, E, F, G>(
         self,
         clock: &(impl Clock + Sleep),
         rng: &mut (impl Rng + ?Sized),
-        op: impl AsyncFnMut(u32) -> Result<T, E>,
+        op: impl FnMut(u32) -> F,
     ) -> Result<Finished<T>, Stopped<E>>
     where
         E: Classify + From<Elapsed>,
-        L: AsyncFnMut() -> Resolution<T>,
+        F: Future<Output = Result<T, E>>,
+        L: FnMut() -> G,
+        G: Future<Output = Resolution<T>>,
     {
         let progress = self.retry.start(clock.instant()).with_look_up();
         drive(progress, clock, rng, op, Some(self.look_up)).await
     }
 }
 
-async fn drive<T, E>(
+// Plain closures that return a future, not async ones: with those, no caller could prove that
+// the run may move to another thread.
+async fn drive<T, E, F, G>(
     mut progress: Progress,
     clock: &(impl Clock + Sleep),
     rng: &mut (impl Rng + ?Sized),
-    mut op: impl AsyncFnMut(u32) -> Result<T, E>,
-    mut look_up: Option<impl AsyncFnMut() -> Resolution<T>>,
+    mut op: impl FnMut(u32) -> F,
+    mut look_up: Option<impl FnMut() -> G>,
 ) -> Result<Finished<T>, Stopped<E>>
 where
     E: Classify + From<Elapsed>,
+    F: Future<Output = Result<T, E>>,
+    G: Future<Output = Resolution<T>>,
 {
     loop {
         let limit = progress.limit(clock.instant());
@@ -155,7 +162,11 @@ where
             Step::Ask { after } => {
                 clock.sleep(after).await;
                 let limit = progress.limit(clock.instant());
-                match ask(clock, limit, look_up.as_mut()).await {
+                let answer = match &mut look_up {
+                    Some(look_up) => within(clock, limit, look_up()).await,
+                    None => Ok(Resolution::Unknown),
+                };
+                match answer.unwrap_or(Resolution::Unknown) {
                     Resolution::Found(value) => return Ok(finished(&progress, value, true)),
                     Resolution::NotFound => progress.not_applied(),
                     // `resume` refuses to send what is still unknown.
@@ -177,17 +188,6 @@ fn finished<T>(progress: &Progress, value: T, resolved: bool) -> Finished<T> {
 
 fn stopped<E>(progress: &Progress, reason: StopReason, error: E, last: Class) -> Stopped<E> {
     Stopped { reason, error, attempts: progress.attempt(), class: progress.class(last, reason) }
-}
-
-async fn ask<T>(
-    clock: &impl Sleep,
-    limit: Option<Duration>,
-    look_up: Option<&mut impl AsyncFnMut() -> Resolution<T>>,
-) -> Resolution<T> {
-    match look_up {
-        Some(look_up) => within(clock, limit, look_up()).await.unwrap_or(Resolution::Unknown),
-        None => Resolution::Unknown,
-    }
 }
 
 /// Polls `work` and, if there is a limit, a sleep; an answer that comes with the limit counts.

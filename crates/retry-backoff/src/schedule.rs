@@ -102,9 +102,13 @@ impl Schedule {
             Family::Fixed => self.base,
             Family::Exponential { factor } => {
                 let exponent = i32::try_from(n.saturating_sub(1)).unwrap_or(i32::MAX);
-                let seconds = self.base.as_secs_f64() * factor.powi(exponent);
-                // Too large for a duration, or infinite: the cap holds anyway.
-                Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+                let multiple = factor.powi(exponent);
+                match whole(multiple) {
+                    Some(multiple) => self.base.saturating_mul(multiple),
+                    // Too large for a duration, or infinite: the cap holds anyway.
+                    None => Duration::try_from_secs_f64(self.base.as_secs_f64() * multiple)
+                        .unwrap_or(Duration::MAX),
+                }
             }
         };
         delay.min(self.cap())
@@ -144,4 +148,15 @@ impl Schedule {
         }
         Ok(())
     }
+}
+
+/// The multiple as an integer where it is one, so that doubling a delay is exact.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked just before: a whole number within the range"
+)]
+fn whole(multiple: f64) -> Option<u32> {
+    let fits = multiple >= 0.0 && multiple <= f64::from(u32::MAX) && multiple.fract() == 0.0;
+    fits.then_some(multiple as u32)
 }
