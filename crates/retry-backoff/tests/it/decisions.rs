@@ -93,6 +93,24 @@ fn nothing_is_asked_when_no_attempt_is_left() {
 }
 
 #[test]
+fn nothing_is_asked_about_what_would_not_be_resent() {
+    let (progress, now, mut rng) = start(plain(), Guard::Once);
+    let bug = Class::of(Kind::Internal);
+    assert_eq!((bug.transience(), bug.effect()), (Transience::Permanent, Effect::Unknown));
+    let step = progress.with_look_up().failed(bug, now, &mut rng);
+    assert_eq!(step, Step::Stop(StopReason::UnknownOutcome));
+}
+
+#[test]
+fn an_outer_retry_must_not_resend_what_an_inner_one_refused_to() {
+    let lost = Class::of(Kind::Timeout);
+    let (mut inner, now, mut rng) = start(plain(), Guard::Once);
+    assert_eq!(inner.failed(lost, now, &mut rng), Step::Stop(StopReason::UnknownOutcome));
+    let class = inner.class(lost, StopReason::UnknownOutcome);
+    assert_eq!(first(plain(), Guard::Idempotent, class), Step::Stop(StopReason::Permanent));
+}
+
+#[test]
 fn a_sleep_must_end_before_the_deadline() {
     let limited = Class::of(Kind::RateLimited);
     let fits = first(plain().with_deadline(ms(101)), Guard::Once, limited);
