@@ -1,4 +1,28 @@
 //! The breaker as its users see it: scenarios, a naive model, threads, calls and listeners.
 
+#![expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
+
 #[cfg(test)]
+#[cfg(not(loom))]
+mod calls;
+#[cfg(test)]
+#[cfg(loom)]
+mod interleavings;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod listeners;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod model;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod permits;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod policy;
+#[cfg(test)]
+#[cfg(not(loom))]
 mod scenarios;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod threads;

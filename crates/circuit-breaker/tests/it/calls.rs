@@ -1,0 +1,126 @@
+//! Guarded calls, and which errors speak against the other side.
+
+use std::{
+    error::Error as _,
+    future::pending,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use backstop_circuit_breaker::{Breaker, CallError, Policy, Reason, State};
+use backstop_clock::{Clock, ManualClock, Timestamp};
+use backstop_error_taxonomy::{Class, Classify, Effect, Error, Kind, Transience};
+
+const OPEN_TIME: Duration = Duration::from_secs(30);
+
+fn breaker() -> (Breaker, ManualClock) {
+    let policy = Policy::new(OPEN_TIME).with_count_window(2).with_failure_count(1);
+    (Breaker::new(policy).unwrap(), ManualClock::new(Timestamp::EPOCH))
+}
+
+fn fails(kind: Kind) -> impl Fn() -> Result<(), Error> {
+    move || Err(Error::new(kind, "scripted"))
+}
+
+#[test]
+fn only_trouble_with_the_route_counts_as_a_failure() {
+    let cases = [
+        (Kind::RateLimited, (0, 1)),
+        (Kind::Timeout, (0, 1)),
+        (Kind::Connection, (0, 1)),
+        (Kind::Unavailable, (0, 1)),
+        (Kind::Internal, (0, 1)),
+        (Kind::Invalid, (1, 0)),
+        (Kind::Auth, (1, 0)),
+        (Kind::NotFound, (1, 0)),
+        (Kind::Conflict, (1, 0)),
+        (Kind::Precondition, (1, 0)),
+        (Kind::InsufficientFunds, (1, 0)),
+        (Kind::Rejected, (1, 0)),
+        (Kind::Unsupported, (1, 0)),
+        (Kind::Data, (0, 0)),
+        (Kind::Inconsistent, (0, 0)),
+        (Kind::Calculation, (0, 0)),
+        (Kind::Config, (0, 0)),
+        (Kind::Cancelled, (0, 0)),
+        (Kind::Other, (0, 0)),
+    ];
+    for (kind, expected) in cases {
+        let (breaker, clock) = breaker();
+        let error = breaker.call(|| clock.instant(), fails(kind)).unwrap_err();
+        assert_eq!(error.class(), Class::of(kind));
+        let counts = breaker.counts();
+        assert_eq!((counts.success, counts.failure), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_known_to_have_changed_nothing_and_counts_for_no_breaker() {
+    let (inner, clock) = breaker();
+    let (outer, _) = breaker();
+    let now = || clock.instant();
+    assert!(inner.call(now, fails(Kind::Timeout)).is_err());
+
+    let error = outer.call(now, || inner.call(now, || Ok::<_, Error>(()))).unwrap_err();
+    let class = error.class();
+    assert!(matches!(error, CallError::Failed(CallError::Rejected(_))));
+    assert!(class.is_breaker_refusal() && !class.counts_for_breaker());
+    assert_eq!((class.kind(), class.effect()), (Kind::Unavailable, Effect::NotApplied));
+    assert_eq!(class.transience(), Transience::Transient);
+    assert_eq!(class.retry_after(), Some(OPEN_TIME));
+    assert_eq!(outer.counts().total(), 0);
+}
+
+#[test]
+fn errors_print_and_lead_to_their_source() {
+    let (breaker, clock) = breaker();
+    let now = || clock.instant();
+    let failed = breaker.call(now, fails(Kind::Timeout)).unwrap_err();
+    assert_eq!(failed.source().unwrap().to_string(), failed.to_string());
+    let rejected = breaker.call(now, fails(Kind::Timeout)).unwrap_err();
+    assert_eq!(rejected.to_string(), "circuit breaker rejected the call: open");
+}
+
+#[test]
+fn a_panicking_call_is_a_failure_at_its_own_time() {
+    let (breaker, clock) = breaker();
+    let now = || clock.instant();
+    let call = || breaker.call(now, || -> Result<(), Error> { resume_unwind(Box::new(())) });
+    assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+    clock.advance(OPEN_TIME);
+    breaker.call(now, || Ok::<_, Error>(())).unwrap();
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn an_asynchronous_call_is_judged_alike() {
+    let (breaker, clock) = breaker();
+    let now = || clock.instant();
+    let call = |kind| breaker.call_async(now, move || async move { fails(kind)() });
+    assert!(matches!(pollster::block_on(call(Kind::Rejected)), Err(CallError::Failed(_))));
+    assert_eq!(breaker.state(), State::Closed);
+    assert!(matches!(pollster::block_on(call(Kind::Timeout)), Err(CallError::Failed(_))));
+    let Err(CallError::Rejected(rejection)) = pollster::block_on(call(Kind::Timeout)) else {
+        panic!("an open breaker sends nothing");
+    };
+    assert_eq!((rejection.reason, rejection.retry_after), (Reason::Open, Some(OPEN_TIME)));
+}
+
+#[test]
+fn a_cancelled_call_gives_its_slot_back() {
+    let (breaker, clock) = breaker();
+    let now = || clock.instant();
+    assert!(breaker.call(now, fails(Kind::Timeout)).is_err());
+    clock.advance(OPEN_TIME);
+    {
+        let mut probe = pin!(breaker.call_async(now, pending::<Result<(), Error>>));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(probe.as_mut().poll(&mut context), Poll::Pending));
+        assert_eq!(breaker.admit(now).unwrap_err().reason, Reason::HalfOpenFull);
+    }
+    assert_eq!((breaker.state(), breaker.counts().total()), (State::HalfOpen, 0));
+    breaker.call(now, || Ok::<_, Error>(())).unwrap();
+    assert_eq!(breaker.state(), State::Closed);
+}

@@ -1,0 +1,64 @@
+//! Settings that are impossible, each by its name.
+
+use std::time::Duration;
+
+use backstop_circuit_breaker::{Breaker, Policy, ProbeRule};
+use backstop_error_taxonomy::{Classify, Kind};
+
+fn policy() -> Policy {
+    Policy::new(Duration::from_secs(30))
+}
+
+#[test]
+fn each_impossible_setting_is_named() {
+    let run = policy().with_consecutive_failures(3);
+    let rate = policy().with_count_window(10).with_failure_rate(0.5);
+    let cases = [
+        (policy(), "trip"),
+        (policy().with_count_window(10), "trip"),
+        (policy().with_consecutive_failures(0), "trip.consecutive_failures"),
+        (policy().with_consecutive_failures(u32::MAX), "trip.consecutive_failures"),
+        (policy().with_failure_count(1), "window"),
+        (policy().with_failure_rate(0.5), "window"),
+        (policy().with_count_window(3).with_failure_count(0), "trip.failure_count"),
+        (policy().with_count_window(3).with_failure_count(4), "trip.failure_count"),
+        (policy().with_count_window(3).with_failure_rate(f64::NAN), "trip.failure_rate"),
+        (policy().with_count_window(3).with_failure_rate(-0.5), "trip.failure_rate"),
+        (rate.clone().with_count_window(0), "window.size"),
+        (rate.clone().with_count_window(u32::MAX), "window.size"),
+        (rate.clone().with_min_calls(0), "min_calls"),
+        (rate.with_min_calls(11), "min_calls"),
+        (run.clone().with_probes(0), "probes"),
+        (run.clone().with_probe_rule(ProbeRule::AtLeast(0)), "verdict.successes"),
+        (run.clone().with_probes(2).with_probe_rule(ProbeRule::AtLeast(3)), "verdict.successes"),
+        (run.clone().with_probe_rule(ProbeRule::Rate), "verdict"),
+        (run.clone().with_escalation(0.9, Duration::MAX), "open_factor"),
+        (run.clone().with_escalation(f64::INFINITY, Duration::MAX), "open_factor"),
+        (run.with_escalation(2.0, Duration::from_secs(29)), "open_time_max"),
+    ];
+    for (policy, setting) in cases {
+        let error = Breaker::new(policy.clone()).expect_err(setting);
+        assert_eq!(error.setting(), setting, "{policy:?}");
+        assert!(error.to_string().starts_with(setting), "{error}");
+        assert_eq!(error.class().kind(), Kind::Config);
+    }
+}
+
+#[test]
+fn the_open_time_grows_to_its_limit_and_starts_afresh_after_a_close() {
+    use backstop_clock::{Clock, ManualClock, Timestamp};
+
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let now = || clock.instant();
+    let policy = policy().with_consecutive_failures(1);
+    let breaker = Breaker::new(policy.with_escalation(2.0, Duration::from_secs(100))).unwrap();
+    for seconds in [30, 60, 100, 100] {
+        breaker.admit(now).unwrap().failure(now);
+        let left = Duration::from_secs(seconds);
+        assert_eq!(breaker.admit(now).unwrap_err().retry_after, Some(left));
+        clock.advance(left);
+    }
+    breaker.admit(now).unwrap().success(now);
+    breaker.admit(now).unwrap().failure(now);
+    assert_eq!(breaker.admit(now).unwrap_err().retry_after, Some(Duration::from_secs(30)));
+}
