@@ -40,7 +40,7 @@ impl Classify for AmountError {
 
 /// A name does not keep the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{what} {value:?}: it has to {rule}")]
+#[error("{what} {value:?}: it must {rule}")]
 pub struct NameError {
     /// What was to be named.
     pub what: &'static str,
@@ -58,7 +58,7 @@ impl Classify for NameError {
 
 /// A value breaks a rule of its field.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{field} {value}: it has to {rule}")]
+#[error("{field} {value}: it must {rule}")]
 pub struct Invalid {
     /// The field.
     pub field: &'static str,

@@ -68,6 +68,8 @@ pub use ledger::{Ledger, Outcome};
 pub use memory::MemoryJournal;
 pub use name::{Account, Currency, InstrumentId, Text};
 pub use replay::Replay;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{MIGRATIONS, SqliteJournal};
 
 mod amount;
 mod name;
@@ -85,6 +87,8 @@ mod replay;
 pub mod pnl;
 pub mod journal;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[expect(
     clippy::module_name_repetitions,
     reason = "their names have to stand alone in the code that matches on them"

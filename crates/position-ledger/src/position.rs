@@ -97,6 +97,15 @@ impl Holding {
     }
 }
 
+/// Profit after fees, as far as it can be told without rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Net {
+    /// In the quote currency, after the fees in the quote currency.
+    pub amount: Amount,
+    /// Currencies of further fees, which are not in the amount, sorted; empty when the amount is all there is.
+    pub unconverted: Vec<Currency>,
+}
+
 /// One position of the books.
 #[derive(Clone, Copy, Debug)]
 pub struct Position<'a> {
@@ -148,6 +157,23 @@ impl<'a> Position<'a> {
             self.fees.iter().map(|(currency, amount)| (currency, *amount)).collect();
         fees.sort_unstable();
         fees
+    }
+
+    /// Realized profit after the fees that were paid in the quote currency.
+    ///
+    /// # Errors
+    ///
+    /// [`AmountError::Overflow`] when it is out of range.
+    pub fn realized_net(&self) -> Result<Net, AmountError> {
+        let mut net = Net { amount: self.realized_gross(), unconverted: Vec::new() };
+        for (currency, fee) in self.fees() {
+            if currency == self.instrument.quote() {
+                net.amount = net.amount.checked_sub(fee)?;
+            } else {
+                net.unconverted.push(currency.clone());
+            }
+        }
+        Ok(net)
     }
 
     /// The average price: `open_cost / (|quantity| * multiplier)`, rounded half to even; none when flat.

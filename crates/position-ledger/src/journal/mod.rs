@@ -15,6 +15,7 @@ mod verify;
 use std::fmt;
 use std::str::FromStr;
 
+use backstop_error_taxonomy::{Class, Effect, Kind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -127,6 +128,23 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// The start of every chain.
     pub const START: Self = Self { sequence: 0, hash: Digest([0; 32]) };
+
+    /// The point after `records`, if they follow this one; what every journal asks before it appends.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`] of kind conflict, naming the record that does not follow.
+    pub fn advanced_by(self, records: &[Record]) -> Result<Self, JournalError> {
+        records.iter().try_fold(self, |head, record| {
+            if record.previous == head.hash && record.sequence == head.sequence.saturating_add(1) {
+                return Ok(record.checkpoint());
+            }
+            let class = Class::of(Kind::Conflict).with_effect(Effect::NotApplied);
+            let why =
+                format!("record {} does not follow record {}", record.sequence, head.sequence);
+            Err(JournalError::new(class, why))
+        })
+    }
 }
 
 /// A SHA-256 hash, written as 64 hexadecimal digits.

@@ -1,0 +1,185 @@
+//! The journal in a SQLite database, which it may share with other stores.
+
+use std::fmt;
+
+use backstop_clock::Timestamp;
+use backstop_error_taxonomy::{Class, Classify, Effect, Kind, codes};
+use backstop_storage::{Database, Migration, WriteError, history};
+use rusqlite::{Connection, Row, named_params};
+
+use crate::error::JournalError;
+use crate::journal::{Checkpoint, Digest, Durability, Journal, Record};
+
+/// The schema of the journal, for whoever migrates the database.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    component: "position-ledger",
+    id: "0001_journal",
+    sql: "
+        CREATE TABLE ledger_journal (
+            sequence INTEGER PRIMARY KEY CHECK (sequence > 0),
+            previous BLOB NOT NULL CHECK (length(previous) = 32),
+            hash BLOB NOT NULL CHECK (length(hash) = 32),
+            body BLOB NOT NULL
+        ) STRICT;
+        CREATE TRIGGER ledger_journal_keeps_content BEFORE UPDATE ON ledger_journal
+        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+        CREATE TRIGGER ledger_journal_keeps_entries BEFORE DELETE ON ledger_journal
+        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+    ",
+}];
+
+const INSERT: &str = "
+    INSERT INTO ledger_journal (sequence, previous, hash, body)
+    VALUES (:sequence, :previous, :hash, :body)";
+
+const SELECT: &str = "
+    SELECT sequence, previous, hash, body FROM ledger_journal
+    WHERE sequence > :after ORDER BY sequence LIMIT :limit";
+
+const HEAD: &str = "
+    SELECT sequence, previous, hash, body FROM ledger_journal
+    WHERE sequence = (SELECT max(sequence) FROM ledger_journal) AND sequence > :after LIMIT :limit";
+
+/// Records in a table of a [`Database`], which groups the commits.
+///
+/// An entry that is appended as [`Durability::Durable`] waits for a commit, and takes with it all that were queued before.
+/// Triggers refuse to change or delete a row; whoever drops them is found out by the chain.
+///
+/// # Examples
+///
+/// ```
+/// use backstop_clock::Timestamp;
+/// use backstop_position_ledger::{Instruments, Ledger, SqliteJournal};
+/// use backstop_storage::Database;
+///
+/// let db = Database::in_memory()?;
+/// let journal = SqliteJournal::create(db, Timestamp::EPOCH)?;
+/// let ledger = Ledger::open(Box::new(journal), Instruments::default())?;
+/// assert_eq!(ledger.version(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SqliteJournal {
+    db: Database,
+    /// The last record given to the database, committed or not.
+    head: Checkpoint,
+}
+
+impl SqliteJournal {
+    /// Applies what is missing of [`MIGRATIONS`], recorded as of `now`, and opens the journal.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`] when the database has a schema that this version does not understand, or refuses.
+    pub fn create(db: Database, now: Timestamp) -> Result<Self, JournalError> {
+        history::create(&db, MIGRATIONS, now)
+            .map_err(|error| JournalError::new(error.class(), error))?;
+        Self::open(db)
+    }
+
+    /// Opens a journal whose schema is in place.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`] when the schema is missing, older, newer or edited, or the database refuses.
+    pub fn open(db: Database) -> Result<Self, JournalError> {
+        db.read(|connection| history::check(connection, MIGRATIONS)).map_err(failed)?;
+        let last = db.read(|connection| select(connection, HEAD, 0, 1)).map_err(failed)?;
+        let head = last.first().map_or(Checkpoint::START, Record::checkpoint);
+        Ok(Self { db, head })
+    }
+}
+
+impl fmt::Debug for SqliteJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteJournal").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn append(&mut self, records: Vec<Record>, durability: Durability) -> Result<(), JournalError> {
+        let head = self.head.advanced_by(&records)?;
+        // One job is one savepoint: the records of a group are stored together or not at all.
+        let job = move |connection: &Connection| insert(connection, &records);
+        match durability {
+            Durability::Durable => self.db.write(job).map_err(failed)?,
+            // A failure that nobody waits for stops the database, and the next durable entry or flush reports it.
+            Durability::Grouped => drop(self.db.submit(job)),
+        }
+        self.head = head;
+        Ok(())
+    }
+
+    fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        self.db.read(move |connection| select(connection, SELECT, after, limit)).map_err(failed)
+    }
+
+    fn head(&self) -> Result<Checkpoint, JournalError> {
+        Ok(self.head)
+    }
+
+    fn flush(&mut self) -> Result<(), JournalError> {
+        self.db.flush().map_err(|error| {
+            let class = match &error {
+                WriteError::Commit(_) => Class::of(Kind::Unavailable).with_effect(Effect::Unknown),
+                _ => Class::of(Kind::Unavailable).with_effect(Effect::NotApplied),
+            };
+            JournalError::new(class, error)
+        })
+    }
+}
+
+/// A statement that failed, classified by the code of SQLite.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Refused(#[from] rusqlite::Error);
+
+impl Classify for Refused {
+    fn class(&self) -> Class {
+        let class = match &self.0 {
+            rusqlite::Error::SqliteFailure(code, _) => codes::sqlite(code.extended_code),
+            _ => Class::of(Kind::Data),
+        };
+        class.with_effect(Effect::NotApplied)
+    }
+}
+
+fn failed<E: std::error::Error + Classify + Send + Sync + 'static>(
+    error: WriteError<E>,
+) -> JournalError {
+    JournalError::new(error.class(), error)
+}
+
+fn insert(connection: &Connection, records: &[Record]) -> Result<(), Refused> {
+    let mut statement = connection.prepare_cached(INSERT)?;
+    for record in records {
+        let inserted = statement.execute(named_params! {
+            ":sequence": i64::try_from(record.sequence).unwrap_or(i64::MAX),
+            ":previous": record.previous.as_bytes(),
+            ":hash": record.hash.as_bytes(),
+            ":body": record.body,
+        })?;
+        debug_assert_eq!(inserted, 1, "an insert adds its row or fails");
+    }
+    Ok(())
+}
+
+fn select(
+    connection: &Connection,
+    query: &str,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Record>, Refused> {
+    let mut statement = connection.prepare_cached(query)?;
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(named_params! { ":after": after, ":limit": limit }, record)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let sequence: i64 = row.get(0)?;
+    let sequence = u64::try_from(sequence)
+        .map_err(|_negative| rusqlite::Error::IntegralValueOutOfRange(0, sequence))?;
+    let (previous, hash) = (Digest::from_bytes(row.get(1)?), Digest::from_bytes(row.get(2)?));
+    Ok(Record { sequence, previous, hash, body: row.get(3)? })
+}
