@@ -99,7 +99,9 @@ impl Breaker {
     pub fn admit(&self, now: impl FnOnce() -> Instant) -> Result<Permit<'_>, Rejection> {
         let word = self.shared.gate.word();
         match word.state() {
-            State::Closed => Ok(Permit::new(self, word.period())),
+            State::Closed | State::Disabled | State::MetricsOnly => {
+                Ok(Permit::new(self, word.period()))
+            }
             State::Open => self.admit_open(now()),
             State::HalfOpen => self.admit_locked(Now::Unread, &mut once(now)),
             State::ForcedOpen => Err(self.reject(Rejection::FORCED_OPEN)),
@@ -112,8 +114,22 @@ impl Breaker {
     }
 
     /// Rejects everything until [`reset`](Self::reset); permits become stale.
+    ///
+    /// For an operator, or a host that has reason to stop.
     pub fn force_open(&self) {
         self.change(Machine::force_open);
+    }
+
+    /// Admits everything and counts nothing until [`reset`](Self::reset); permits become stale.
+    pub fn disable(&self) {
+        self.change(Machine::disable);
+    }
+
+    /// Admits everything and only counts, until [`reset`](Self::reset); permits become stale.
+    ///
+    /// Shows what a policy would do before it may do it: listeners hear of each threshold once.
+    pub fn metrics_only(&self) {
+        self.change(Machine::metrics_only);
     }
 
     /// The state as of the last call.

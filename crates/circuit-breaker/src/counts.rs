@@ -2,11 +2,11 @@
 
 /// Verdicts that the current state judges by.
 ///
-/// Closed with a window: the last verdicts, at most the window's size.
-/// Closed without a window: the current run of failures alone, because nothing else is kept.
+/// Closed or metrics only, with a window: the last verdicts, at most the window's size.
+/// The same without a window: the current run of failures alone, because nothing else is kept.
 /// Half-open: the verdicts of this period's probes.
 /// Open: frozen as they led there.
-/// Forced open: zero.
+/// Forced open and disabled: zero.
 ///
 /// ```
 /// use backstop_circuit_breaker::Counts;

@@ -16,6 +16,10 @@ pub enum State {
     HalfOpen,
     /// Calls are rejected until [`reset`](crate::Breaker::reset).
     ForcedOpen,
+    /// Calls pass and nothing is counted, until [`reset`](crate::Breaker::reset).
+    Disabled,
+    /// Calls pass, verdicts are counted and thresholds told, until [`reset`](crate::Breaker::reset).
+    MetricsOnly,
 }
 
 impl State {
@@ -25,6 +29,8 @@ impl State {
             Self::Open => 1,
             Self::HalfOpen => 2,
             Self::ForcedOpen => 3,
+            Self::Disabled => 4,
+            Self::MetricsOnly => 5,
         }
     }
 
@@ -34,7 +40,9 @@ impl State {
             0 => Self::Closed,
             1 => Self::Open,
             2 => Self::HalfOpen,
-            _ => Self::ForcedOpen,
+            3 => Self::ForcedOpen,
+            4 => Self::Disabled,
+            _ => Self::MetricsOnly,
         }
     }
 }
@@ -46,6 +54,8 @@ impl fmt::Display for State {
             Self::Open => "open",
             Self::HalfOpen => "half_open",
             Self::ForcedOpen => "forced_open",
+            Self::Disabled => "disabled",
+            Self::MetricsOnly => "metrics_only",
         })
     }
 }
@@ -79,7 +89,9 @@ impl fmt::Display for Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A rule of the policy holds; the transition it causes follows.
+    /// A rule of the policy holds, for the first time since the counts started.
+    ///
+    /// The transition it causes follows, if the state is one that trips.
     Threshold {
         /// The rule that holds.
         rule: Rule,

@@ -140,18 +140,24 @@ impl Gate {
     }
 
     fn follow(&self, machine: &Machine) {
-        let until = machine.open_until().map_or(0, |until| self.nanos_until(until));
-        if until == 0 {
-            self.open_until_ns.store(0, Ordering::Release);
+        let entered = self.word().period() != machine.period();
+        let Some(until) = machine.open_until().map(|until| self.nanos_until(until)) else {
+            // Of the same period the word is left alone: the run in it is newer than the machine's.
+            if entered {
+                self.open_until_ns.store(0, Ordering::Release);
+                self.enter(machine);
+            }
+            return;
+        };
+        if entered {
+            self.enter(machine);
         }
-        // Of the same period it is left alone, because the run in it is newer than the machine's.
-        if self.word().period() != machine.period() {
-            let word = Word::new(machine.period(), machine.state(), 0);
-            self.word.store(word.bits(), Ordering::Release);
-        }
-        if until != 0 {
-            self.open_until_ns.store(until, Ordering::Release);
-        }
+        self.open_until_ns.store(until, Ordering::Release);
+    }
+
+    fn enter(&self, machine: &Machine) {
+        let word = Word::new(machine.period(), machine.state(), 0);
+        self.word.store(word.bits(), Ordering::Release);
     }
 
     /// From the origin to `until`; zero if that cannot be said.

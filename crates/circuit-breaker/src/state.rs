@@ -6,7 +6,7 @@
 //! | open | a call arrives when the open time is over | half-open, and the call is a probe |
 //! | half-open | the probes' verdict is good | closed |
 //! | half-open | the probes' verdict is bad | open, for longer if the policy escalates |
-//! | any | `force_open` | forced open |
+//! | any | `force_open`, `disable`, `metrics_only` | that state, until a reset |
 //! | any | `reset` | closed |
 //!
 //! Every row starts a new period, and so does a reset of a closed breaker.
@@ -67,6 +67,8 @@ enum Phase {
         in_flight: u32,
     },
     ForcedOpen,
+    Disabled,
+    MetricsOnly,
 }
 
 /// Everything a breaker knows, for one thread at a time.
@@ -79,6 +81,8 @@ pub(crate) struct Machine {
     window: Option<Window>,
     /// Openings since the last close, less one.
     open_attempt: u32,
+    /// Rules told of since the counts started, a bit each.
+    announced: u8,
     /// What has happened since the last [`take_events`](Self::take_events).
     events: Vec<Event>,
 }
@@ -94,6 +98,7 @@ impl Machine {
             counts: Counts::default(),
             window,
             open_attempt: 0,
+            announced: 0,
             events: Vec::new(),
         }
     }
@@ -104,6 +109,8 @@ impl Machine {
             Phase::Open { .. } => State::Open,
             Phase::HalfOpen { .. } => State::HalfOpen,
             Phase::ForcedOpen => State::ForcedOpen,
+            Phase::Disabled => State::Disabled,
+            Phase::MetricsOnly => State::MetricsOnly,
         }
     }
 
@@ -134,7 +141,9 @@ impl Machine {
 
     pub(crate) fn admit(&mut self, now: Now) -> Admission {
         match self.phase {
-            Phase::Closed => Admission::Admitted(self.period),
+            Phase::Closed | Phase::Disabled | Phase::MetricsOnly => {
+                Admission::Admitted(self.period)
+            }
             Phase::Open { until } => {
                 let Now::At(now) = now else { return Admission::NeedsTime };
                 let until = until.unwrap_or_else(|| self.open_end(now));
@@ -156,6 +165,13 @@ impl Machine {
             _ if period != self.period => Recorded::Stale,
             Phase::Closed => self.record_call(verdict, now),
             Phase::HalfOpen { in_flight } => self.record_probe(in_flight, verdict, now),
+            Phase::MetricsOnly => {
+                let counts = self.preview(verdict);
+                self.take(verdict, counts);
+                self.announce(counts);
+                Recorded::Counted
+            }
+            Phase::Disabled => Recorded::Counted,
             // No permit is of such a period.
             Phase::Open { .. } | Phase::ForcedOpen => Recorded::Stale,
         }
@@ -173,6 +189,18 @@ impl Machine {
     pub(crate) fn force_open(&mut self) {
         if self.state() != State::ForcedOpen {
             self.enter(Phase::ForcedOpen);
+        }
+    }
+
+    pub(crate) fn disable(&mut self) {
+        if self.state() != State::Disabled {
+            self.enter(Phase::Disabled);
+        }
+    }
+
+    pub(crate) fn metrics_only(&mut self) {
+        if self.state() != State::MetricsOnly {
+            self.enter(Phase::MetricsOnly);
         }
     }
 
@@ -201,16 +229,31 @@ impl Machine {
             (true, Now::At(now)) => Some(self.open_end(now)),
             (true, Now::Unreadable) | (false, _) => None,
         };
+        self.take(verdict, counts);
+        if trips {
+            self.announce(counts);
+            self.enter(Phase::Open { until });
+        }
+        Recorded::Counted
+    }
+
+    /// Books a verdict that leads to `counts`.
+    fn take(&mut self, verdict: Verdict, counts: Counts) {
         self.counts = counts;
         if let Some(window) = &mut self.window {
             window.push(verdict);
         }
-        if trips {
-            let met = self.policy.rules_met(counts);
-            self.events.extend(met.map(|rule| Event::Threshold { rule, counts }));
-            self.enter(Phase::Open { until });
+    }
+
+    /// Tells of the rules that hold, each once until the counts start again.
+    fn announce(&mut self, counts: Counts) {
+        for rule in self.policy.rules_met(counts) {
+            let bit = 1 << rule as u8;
+            if self.announced & bit == 0 {
+                self.announced |= bit;
+                self.events.push(Event::Threshold { rule, counts });
+            }
         }
-        Recorded::Counted
     }
 
     fn record_probe(&mut self, in_flight: u32, verdict: Verdict, now: Now) -> Recorded {
@@ -263,6 +306,7 @@ impl Machine {
         let to = self.state();
         if to != State::Open {
             self.counts = Counts::default();
+            self.announced = 0;
             if let Some(window) = &mut self.window {
                 window.clear();
             }

@@ -81,7 +81,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_do_not_touch_each_other(
-            period in 0..1_u64 << PERIOD_BITS, code in 0_u64..4, run in 0..=RUN_MAX, other in 0..=RUN_MAX,
+            period in 0..1_u64 << PERIOD_BITS, code in 0_u64..6, run in 0..=RUN_MAX, other in 0..=RUN_MAX,
         ) {
             let state = State::from_code(code);
             let word = Word::new(Period(period), state, run).with_run(other);

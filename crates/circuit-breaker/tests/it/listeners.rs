@@ -61,6 +61,27 @@ fn a_listener_that_panics_harms_nobody() {
 }
 
 #[test]
+fn metrics_only_tells_each_threshold_once() {
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let now = || clock.instant();
+    let breaker = Breaker::new(policy()).unwrap();
+    breaker.metrics_only();
+    let (sender, events) = mpsc::channel();
+    let breaker = breaker.with_listener(move |_, event| sender.send(*event).unwrap());
+    let rules = || -> Vec<_> {
+        let rule = |event| match event {
+            Event::Threshold { rule, .. } => rule,
+            other => panic!("{other:?}"),
+        };
+        events.try_iter().map(rule).collect()
+    };
+    for expected in [&[][..], &[Rule::ConsecutiveFailures, Rule::FailureCount], &[]] {
+        breaker.admit(now).unwrap().failure(now);
+        assert_eq!(rules(), expected);
+    }
+}
+
+#[test]
 fn what_changes_nothing_is_no_event() {
     let (sender, events) = mpsc::channel();
     let breaker = Breaker::new(policy()).unwrap();

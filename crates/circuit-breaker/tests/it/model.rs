@@ -106,7 +106,7 @@ enum Step {
     End(prop::sample::Index, End),
     Advance(u64),
     Reset,
-    ForceOpen,
+    Switch(State),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -122,7 +122,8 @@ fn step() -> impl Strategy<Value = Step> {
         20 => (any::<prop::sample::Index>(), end).prop_map(|(which, end)| Step::End(which, end)),
         8 => (0..15_u64).prop_map(Step::Advance),
         1 => Just(Step::Reset),
-        1 => Just(Step::ForceOpen),
+        1 => prop_oneof![Just(State::ForcedOpen), Just(State::Disabled), Just(State::MetricsOnly)]
+            .prop_map(Step::Switch),
     ]
 }
 
@@ -219,7 +220,9 @@ impl Model {
             self.stale += 1;
             return;
         }
-        self.verdicts.push(failure);
+        if self.state != State::Disabled {
+            self.verdicts.push(failure);
+        }
         match self.state {
             State::Closed if self.trips() => self.open(now),
             State::HalfOpen => {
@@ -331,10 +334,14 @@ proptest! {
                     breaker.reset();
                     model.close();
                 }
-                Step::ForceOpen => {
-                    breaker.force_open();
-                    if model.state != State::ForcedOpen {
-                        model.enter(State::ForcedOpen);
+                Step::Switch(state) => {
+                    match state {
+                        State::ForcedOpen => breaker.force_open(),
+                        State::Disabled => breaker.disable(),
+                        _ => breaker.metrics_only(),
+                    }
+                    if model.state != state {
+                        model.enter(state);
                     }
                 }
             }

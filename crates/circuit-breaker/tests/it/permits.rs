@@ -118,6 +118,20 @@ fn a_forced_open_breaker_stays_so() {
 }
 
 #[test]
+fn a_disabled_breaker_counts_nothing_and_a_metrics_only_one_nothing_but() {
+    let (breaker, _) = breaker(1);
+    breaker.disable();
+    breaker.admit(never).unwrap().failure(never);
+    assert_eq!((breaker.state(), breaker.counts().failure), (State::Disabled, 0));
+    breaker.metrics_only();
+    breaker.admit(never).unwrap().failure(never);
+    assert_eq!((breaker.state(), breaker.counts().failure), (State::MetricsOnly, 1));
+    breaker.reset();
+    assert_eq!((breaker.state(), breaker.counts().failure), (State::Closed, 0));
+    assert_eq!(breaker.totals().stale, 0);
+}
+
+#[test]
 fn an_open_time_beyond_all_clocks_is_no_overflow() {
     let policy = Policy::new(Duration::MAX)
         .with_consecutive_failures(1)

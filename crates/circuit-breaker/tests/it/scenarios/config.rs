@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backstop_circuit_breaker::{Policy, ProbeRule};
+use backstop_circuit_breaker::{Policy, ProbeRule, State};
 use serde_json::Value;
 
 use super::{Outcome, Stop, check_keys, failed, integer, text};
 
 pub(crate) struct Config {
     pub(crate) policy: Policy,
+    /// The state before anybody listens.
+    pub(crate) start: State,
     pub(crate) classify: BTreeMap<String, Judged>,
 }
 
@@ -38,13 +40,14 @@ const PENDING: &[&str] =
 impl Config {
     pub(crate) fn parse(config: &Value) -> Outcome<Self> {
         check_keys(config, KNOWN, PENDING)?;
-        match config["initial_state"].as_str() {
-            None | Some("closed") => {}
-            Some("open" | "forced_open" | "disabled" | "metrics_only") => {
-                return Err(Stop::Pending);
-            }
+        let start = match config["initial_state"].as_str() {
+            None | Some("closed") => State::Closed,
+            Some("forced_open") => State::ForcedOpen,
+            Some("disabled") => State::Disabled,
+            Some("metrics_only") => State::MetricsOnly,
+            Some("open") => return Err(Stop::Pending),
             Some(other) => return failed(format!("unknown initial_state {other:?}")),
-        }
+        };
         let mut policy = Policy::new(Duration::from_millis(integer(&config["open_ms"])?));
         policy = trip(policy, &config["trip"])?;
         policy = window(policy, &config["window"])?;
@@ -56,7 +59,7 @@ impl Config {
         }
         policy = policy.with_probe_rule(probe_rule(&config["verdict"])?);
         policy = escalation(policy, config)?;
-        Ok(Self { policy, classify: classify(&config["classify"])? })
+        Ok(Self { policy, start, classify: classify(&config["classify"])? })
     }
 }
 

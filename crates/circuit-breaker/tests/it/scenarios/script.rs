@@ -70,22 +70,15 @@ const STEPS: &[&str] = &[
     "advance",
     "clock",
     "force_open",
+    "disable",
+    "metrics_only",
     "reset",
     "listen",
     "parallel",
     "read",
 ];
-const PENDING_STEPS: &[&str] = &[
-    "open",
-    "half_open",
-    "disable",
-    "metrics_only",
-    "open_for",
-    "open_until",
-    "reconfigure",
-    "snapshot",
-    "restore",
-];
+const PENDING_STEPS: &[&str] =
+    &["open", "half_open", "open_for", "open_until", "reconfigure", "snapshot", "restore"];
 const STEP_KEYS: &[&str] = &[
     "at_ms",
     "do",
@@ -118,6 +111,7 @@ pub(crate) fn run(case: &Value) -> Outcome<Verdict> {
         let events = Arc::clone(&events);
         let breaker = Breaker::new(config.policy.clone());
         let breaker = breaker.map_err(|error| Stop::Failed(error.to_string()))?;
+        switch(&breaker, config.start);
         let breaker = breaker.with_listener(move |_, event| events.lock().unwrap().push(*event));
         breakers.push((name, breaker));
         configs.push(config);
@@ -193,7 +187,9 @@ impl<'b> Script<'b> {
             "drop" => drop(take(named, step)?),
             "advance" => self.clock.advance(integer(&step["ms"])?),
             "clock" => self.clock.set(integer(&step["to_ms"])?),
-            "force_open" => breaker.force_open(),
+            "force_open" => switch(breaker, State::ForcedOpen),
+            "disable" => switch(breaker, State::Disabled),
+            "metrics_only" => switch(breaker, State::MetricsOnly),
             "reset" => breaker.reset(),
             "listen" => self.listen(step)?,
             "parallel" => self.parallel(step, &mut seen, held)?,
@@ -362,6 +358,15 @@ impl<'b> Script<'b> {
             }
         }
         Ok(())
+    }
+}
+
+fn switch(breaker: &Breaker, state: State) {
+    match state {
+        State::ForcedOpen => breaker.force_open(),
+        State::Disabled => breaker.disable(),
+        State::MetricsOnly => breaker.metrics_only(),
+        _ => {}
     }
 }
 
