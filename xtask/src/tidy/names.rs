@@ -21,7 +21,6 @@ const EVERYWHERE: &[&str] = &[
     "smart",
     "intelligent",
     "unified",
-    "advanced",
     "comprehensive",
     "robust",
     "configurable",
@@ -34,8 +33,8 @@ const EVERYWHERE: &[&str] = &[
     "item",
 ];
 
-/// Banned in types and traits only: as functions these are words of the trade (`new`, `base` currency).
-const IN_TYPES: &[&str] = &["new", "base", "production", "legacy"];
+/// Banned in types and traits only: as functions these do say something (`new`, `base` currency, `advanced_by`).
+const IN_TYPES: &[&str] = &["new", "base", "advanced", "production", "legacy"];
 
 /// What stands on the line above a declaration whose banned word is the right one.
 const REASON: &str = "// Named so because: ";
