@@ -271,7 +271,8 @@ impl<H: Handler, D: DeadLetterStore, C: Clock + Sleep> Worker<H, D, C> {
 
     fn remember(&mut self, settled: Position) {
         if let Some(known) = self.committed.iter_mut().find(|p| is_same_partition(p, &settled)) {
-            known.next = known.next.max(settled.next);
+            // Never lower: a message below the known position is skipped before it gets here.
+            known.next = settled.next;
             return;
         }
         if self.committed.len() == PARTITIONS_REMEMBERED_MAX {

@@ -141,8 +141,13 @@ fn an_open_letter_blocks_its_key_and_no_other(store: &impl DeadLetterStore) {
     let follower = message(2, "A");
     assert_eq!(park(&follower), Some(LetterId::of_message(&follower)));
     assert_eq!(committed(store), Some(3));
-    block_on(store.settle(head.id(), resolved())).unwrap();
+    let behind = |id| {
+        let filter = Filter::default().with_reason(Reason::ParkedBehind(id));
+        block_on(store.list(&filter, Page::first(10))).unwrap().letters.len()
+    };
     let parked = LetterId::of_message(&follower);
+    assert_eq!((behind(head.id()), behind(parked)), (1, 0));
+    block_on(store.settle(head.id(), resolved())).unwrap();
     assert_eq!(standing(&message(3, "A")), Standing::Behind(parked), "parked letters block too");
     let first = block_on(store.head(&message(3, "A"))).unwrap().unwrap();
     assert_eq!((first.id(), first.reason()), (parked, Reason::ParkedBehind(head.id())));

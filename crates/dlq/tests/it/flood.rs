@@ -43,4 +43,17 @@ fn a_person_can_let_more_letters_through(store: &(impl DeadLetterStore + Clone))
     assert_eq!(letters(consumer.store()).len(), 4);
 }
 
-on_each_store!(d_19_a_flood_stops_before_the_next_letter, a_person_can_let_more_letters_through,);
+fn letters_that_are_not_in_a_row_are_no_flood(store: &(impl DeadLetterStore + Clone)) {
+    let handler = Answers::new(|message: &Message| fails_if(message.position.is_multiple_of(2)));
+    let source = Script::of((0..10).map(|position| message(position, &position.to_string())));
+    let config = Config::default().with_letters_in_a_row_max(NonZeroU32::MIN);
+    let mut consumer = Consumer::new(source, handler, store.clone(), clock()).with_config(config);
+    assert_eq!(drain(&mut consumer).unwrap().len(), 10);
+    assert_eq!(letters(consumer.store()).len(), 5);
+}
+
+on_each_store!(
+    d_19_a_flood_stops_before_the_next_letter,
+    a_person_can_let_more_letters_through,
+    letters_that_are_not_in_a_row_are_no_flood,
+);
