@@ -3,4 +3,20 @@
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod amounts;
+#[cfg(test)]
+mod fills;
+#[cfg(test)]
 mod orders;
+#[cfg(test)]
+mod money;
+#[cfg(test)]
+mod snapshots;
+#[cfg(test)]
+mod journals;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod scenarios;

@@ -147,10 +147,10 @@ fn an_intent_off_the_steps_is_refused_with_field_value_and_rule() {
     let mut off = intent(1, "10.0005");
     let refused =
         ledger.append(&desk.entry(Fact::intended(off.clone())), Durability::Durable).unwrap_err();
-    assert_eq!(refused.to_string(), "quantity 10.0005: it has to be a multiple of the lot step");
+    assert_eq!(refused.to_string(), "quantity 10.0005: it must be a multiple of the lot step");
     off.quantity = crate::kit::amount("10");
     off.limit = Some(crate::kit::amount("1.10005"));
     let refused = ledger.append(&desk.entry(Fact::intended(off)), Durability::Durable).unwrap_err();
-    assert_eq!(refused.to_string(), "limit 1.10005: it has to be a multiple of the price step");
+    assert_eq!(refused.to_string(), "limit 1.10005: it must be a multiple of the price step");
     assert_eq!(ledger.version(), 0);
 }
