@@ -124,9 +124,9 @@ impl Books {
 
     /// All balances, sorted by account and currency.
     pub fn balances(&self) -> Vec<(&Account, &Currency, Balance)> {
-        let row = |slot: &'_ BalanceSlot| slot.balance;
+        let rows = self.balances.iter();
         let mut balances: Vec<_> =
-            self.balances.iter().map(|slot| (&slot.account, &slot.currency, row(slot))).collect();
+            rows.map(|slot| (&slot.account, &slot.currency, slot.balance)).collect();
         balances.sort_unstable_by_key(|(account, currency, _)| (*account, *currency));
         balances
     }

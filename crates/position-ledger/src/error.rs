@@ -108,7 +108,7 @@ impl Classify for Difference {
     }
 }
 
-/// An entry was not taken; books and journal are as before.
+/// An entry was not taken; the books are as before, and so is the journal unless it failed itself.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -155,7 +155,9 @@ pub enum AppendError {
         /// What differs.
         difference: Difference,
     },
-    /// The journal did not take it; the ledger takes nothing more until it is opened again.
+    /// The journal failed, and its class says whether the entry may have reached the disk.
+    ///
+    /// The ledger takes nothing more until it is opened again.
     #[error("the journal failed, the ledger has stopped")]
     Journal(#[from] JournalError),
     /// The journal failed earlier, so books and journal may differ; open the ledger again.

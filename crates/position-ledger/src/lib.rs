@@ -51,9 +51,13 @@
 //! It does not correct itself: reconciliation finds, and a correction is an entry like any other.
 //! One ledger is the only writer of its journal.
 //!
+//! # Features
+//!
+//! - `sqlite` (default): the journal in a database of `backstop-storage`, with its migrations as data.
+//!
 //! # How it fails
 //!
-//! Bad input is a typed [error](error) that names field, value and rule, and leaves books and journal as they were.
+//! Bad input is a typed [error] that names field, value and rule, and leaves books and journal as they were.
 //! The same key with other content is [`Outcome::Conflict`], never applied and never ignored.
 //! A journal that fails stops the ledger; a damaged journal is refused at [`Ledger::open`] with the first bad entry.
 
@@ -94,3 +98,7 @@ mod sqlite;
     reason = "their names have to stand alone in the code that matches on them"
 )]
 pub mod error;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
