@@ -95,7 +95,7 @@ impl Classify for StoreError {
     }
 }
 
-/// Why a step settled nothing; the same message is offered again.
+/// Why a step settled nothing; the message in hand is offered again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsumerError {
@@ -110,7 +110,9 @@ pub enum ConsumerError {
     /// The store failed; a letter or position may not be durable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The source delivered a message that no store can hold.
+    /// The source delivered a message whose position no store can hold.
+    ///
+    /// The only failure after which the message is not kept: it has no place to be kept at.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// So many messages failed in a row that something else must be broken.

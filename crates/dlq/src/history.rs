@@ -128,7 +128,7 @@ pub enum Settlement {
 }
 
 /// A corrected payload, kept beside the original bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Edit {
     /// What the handler is given instead of the original payload.
     pub payload: Vec<u8>,
@@ -136,6 +136,17 @@ pub struct Edit {
     pub by: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// Shows the size: payloads do not belong in logs.
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edit")
+            .field("by", &self.by)
+            .field("at", &self.at)
+            .field("payload_bytes", &self.payload.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Settlement {

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use backstop_clock::Timestamp;
 
 use crate::error::Invalid;
@@ -20,7 +22,7 @@ pub(crate) type Header = (String, Option<Vec<u8>>);
 ///     .with_header("trace", None);
 /// assert_eq!(fill.headers.len(), 2); // repeats and nulls are kept, in order
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
     /// The stream's name.
@@ -63,6 +65,19 @@ impl Message {
     pub fn with_header(mut self, name: impl Into<String>, value: Option<Vec<u8>>) -> Self {
         self.headers.push((name.into(), value));
         self
+    }
+}
+
+/// Shows the place and the sizes: payloads do not belong in logs.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("stream", &self.stream)
+            .field("partition", &self.partition)
+            .field("position", &self.position)
+            .field("at", &self.at)
+            .field("payload_bytes", &self.payload.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -55,6 +55,7 @@ impl Record {
     }
 }
 
+/// Shows the sizes: payloads do not belong in logs.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")

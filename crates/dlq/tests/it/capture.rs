@@ -7,7 +7,7 @@ use backstop_error_taxonomy::Kind;
 use pollster::block_on;
 
 use crate::support::{
-    Answers, Failed, Script, clock, committed, drain, letters, message, on_each_store, start,
+    Answers, Failed, Script, clock, committed, dead, drain, letters, message, on_each_store, start,
 };
 
 fn d_01_keeps_the_message_byte_for_byte(store: &(impl DeadLetterStore + Clone)) {
@@ -73,6 +73,13 @@ on_each_store!(
     d_02_sets_aside_what_cannot_be_decoded,
     an_empty_payload_and_an_empty_key_are_not_absent,
 );
+
+#[test]
+fn payloads_do_not_show_in_logs() {
+    let letter = dead(message(7, "secret"));
+    assert!(!format!("{letter:?}").contains(&format!("{:?}", letter.message().payload)));
+    assert!(format!("{letter:?}").contains("payload_bytes: 7"));
+}
 
 /// Stored names must keep their meaning, so one is written down.
 #[test]
