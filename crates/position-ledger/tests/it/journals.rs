@@ -192,6 +192,11 @@ fn the_first_bad_entry_is_named() {
     let mut moved = good.clone();
     moved[3].body = good[1].body.clone();
     assert_eq!(first_bad(moved), Some((4, Fault::Hash)));
+    // Entries that are sound among themselves, and belong to another history.
+    let mut other = ledger();
+    write(&mut other, &mut Desk::default(), 5..8);
+    let grafted = [&good[..3], &records(other.journal())[3..]].concat();
+    assert_eq!(first_bad(grafted), Some((4, Fault::Previous)));
     let mut doubled = good.clone();
     doubled.insert(3, good[2].clone());
     assert_eq!(first_bad(doubled), Some((4, Fault::Place { found: 3 })));
