@@ -177,7 +177,7 @@ impl Outcome {
 /// Identifies a case: kind, key and figures; shown as 32 hex digits.
 ///
 /// A book may use it as the idempotency key of the action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FindingId([u8; 16]);
 
 impl FindingId {
@@ -205,6 +205,12 @@ impl FindingId {
             *to = from;
         }
         Self(id)
+    }
+}
+
+impl fmt::Debug for FindingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

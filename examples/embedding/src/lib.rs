@@ -1,1 +1,0 @@
-//! Small programs that add one backstop crate to somebody else's bot.
