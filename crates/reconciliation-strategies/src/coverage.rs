@@ -15,6 +15,7 @@ pub enum Status {
 
 /// What one source let the run see.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Coverage {
     /// Name of the source.
     pub source: String,
@@ -70,6 +71,7 @@ impl Seen {
 
 /// How many keys were compared, by level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Compared {
     /// Positions.
     pub positions: usize,
@@ -92,6 +94,7 @@ impl Compared {
 
 /// A difference that was not judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Skipped {
     /// The key that differs.
     pub subject: Subject,

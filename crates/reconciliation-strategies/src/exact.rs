@@ -130,5 +130,7 @@ mod tests {
         assert_eq!(product.minus(huge).map(Exact::signum), None);
         assert_eq!(product.compare(huge), Ordering::Greater);
         assert_eq!(huge.compare(product), Ordering::Less);
+        assert_eq!(product.negated().unwrap().compare(huge), Ordering::Greater);
+        assert_eq!(huge.compare(product.negated().unwrap()), Ordering::Less);
     }
 }

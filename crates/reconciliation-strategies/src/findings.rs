@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// One difference, or one fault of a statement, and what becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// A function of the case: the same case has the same id in every run.
     pub id: FindingId,

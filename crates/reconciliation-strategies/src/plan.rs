@@ -58,6 +58,32 @@ impl Action {
 }
 
 /// A book that a plan can be applied to.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use backstop_reconciliation_strategies::{Action, ApplyError, Books, Plan, apply};
+///
+/// /// Counts what it is asked to do.
+/// struct Counting(u64);
+///
+/// impl Books for Counting {
+///     type Error = Infallible;
+///
+///     fn version(&self) -> u64 {
+///         self.0
+///     }
+///
+///     fn apply(&mut self, _: &Action) -> Result<(), Infallible> {
+///         self.0 += 1;
+///         Ok(())
+///     }
+/// }
+///
+/// let plan = Plan { expected_version: 7, actions: Vec::new() };
+/// assert_eq!(apply(&plan, &mut Counting(7)), Ok(0));
+/// let stale = apply(&plan, &mut Counting(8));
+/// assert_eq!(stale, Err(ApplyError::StalePlan { expected: 7, actual: 8 }));
+/// ```
 pub trait Books {
     /// Why the book refuses an action.
     type Error;

@@ -13,6 +13,9 @@ use crate::{
     trades::Gap,
 };
 
+/// Account and instrument.
+type Key<'r> = (&'r str, &'r str);
+
 /// A key whose two positions do not match.
 #[derive(Debug)]
 struct Break<'r, 'a> {
@@ -31,7 +34,7 @@ struct Break<'r, 'a> {
 struct Verdict {
     /// The trades account for the whole difference; it is no finding of its own.
     explained: bool,
-    /// What becomes of a trade that our book lacks.
+    /// What becomes of a trade that our book lacks; `Deferred` holds for the whole key.
     trades: Outcome,
 }
 
@@ -43,17 +46,17 @@ pub(crate) fn compare<'r, 'a>(run: &mut Run<'r, 'a>, gaps: &[Gap<'r, 'a>]) {
     for group in gaps.chunk_by(|a, b| key_of(a) == key_of(b)) {
         let Some(key) = group.first().map(key_of) else { continue };
         while let Some(alone) = breaks.next_if(|next| next.key() < key) {
-            judge(run, Some(&alone), &[], observed);
+            judge(run, alone.key(), Some(&alone), &[], observed);
         }
         let here = breaks.next_if(|next| next.key() == key);
-        judge(run, here.as_ref(), group, observed);
+        judge(run, key, here.as_ref(), group, observed);
     }
     for alone in breaks {
-        judge(run, Some(&alone), &[], observed);
+        judge(run, alone.key(), Some(&alone), &[], observed);
     }
 }
 
-fn key_of<'g>(gap: &'g Gap<'_, '_>) -> (&'g str, &'g str) {
+fn key_of<'r>(gap: &Gap<'r, '_>) -> Key<'r> {
     (&gap.row.account, &gap.row.instrument)
 }
 
@@ -81,7 +84,7 @@ fn breaks<'r, 'a>(run: &mut Run<'r, 'a>) -> Option<Vec<Break<'r, 'a>>> {
 }
 
 impl<'r> Break<'r, '_> {
-    fn key(&self) -> (&'r str, &'r str) {
+    fn key(&self) -> Key<'r> {
         (&self.row.account, &self.row.instrument)
     }
 
@@ -150,6 +153,7 @@ fn quantity_matches(
 
 fn judge<'r, 'a>(
     run: &mut Run<'r, 'a>,
+    key: Key<'_>,
     found: Option<&Break<'r, 'a>>,
     gaps: &[Gap<'r, 'a>],
     observed: bool,
@@ -160,7 +164,7 @@ fn judge<'r, 'a>(
     }
     let verdict = match stale {
         Some(_) => Verdict { explained: true, trades: Outcome::Deferred },
-        None => verdict(run, found, gaps, observed),
+        None => verdict(run, key, found, gaps, observed),
     };
     for gap in gaps {
         report_trade(run, gap, verdict);
@@ -172,12 +176,12 @@ fn judge<'r, 'a>(
 
 fn verdict(
     run: &Run<'_, '_>,
+    key: Key<'_>,
     found: Option<&Break<'_, '_>>,
     gaps: &[Gap<'_, '_>],
     observed: bool,
 ) -> Verdict {
-    let key = found.map(Break::key).or_else(|| gaps.first().map(key_of));
-    let (account, instrument) = key.unwrap_or_default();
+    let (account, instrument) = key;
     let in_flight = run.context.in_flight;
     if in_flight.is_some_and(|known| known.has_key(account, instrument)) {
         return Verdict { explained: false, trades: Outcome::Deferred };

@@ -6,6 +6,7 @@ use crate::{
 
 /// The result of a comparison; nothing has been changed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Whether everything could be compared.
     pub status: Status,

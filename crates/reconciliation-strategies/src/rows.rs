@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 
 /// A position of one account in one instrument.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PositionRow<'a> {
     /// Account the position belongs to.
     pub account: Cow<'a, str>,
@@ -53,6 +54,7 @@ impl<'a> PositionRow<'a> {
 
 /// The money of one account in one currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BalanceRow<'a> {
     /// Account that holds the money.
     pub account: Cow<'a, str>,

@@ -18,6 +18,7 @@ use crate::rows::{BalanceRow, OrderRow, PositionRow, TradeRow};
 /// assert_eq!(venue.positions, Leg::NotObserved);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Statement<'a> {
     /// Who says it, for instance `ledger` or the name of a venue.
     pub source: Cow<'a, str>,

@@ -1,8 +1,9 @@
+use backstop_clock::Timestamp;
 use backstop_reconciliation_strategies::{
     Action, Context, InFlight, Policy, Preset,
     limits::{Authority, Rule, Tolerance},
     reconcile,
-    rows::BalanceRow,
+    rows::{BalanceRow, PositionRow},
 };
 use rust_decimal::{Decimal, dec};
 
@@ -101,6 +102,24 @@ fn while_a_position_waits_for_a_human_so_does_the_money() {
     let report = compare_with(&limit(dec!(1000)), &ours, &theirs);
     assert_eq!(told(&report), [("missing_internal", "manual"), ("balance", "manual")]);
     assert!(report.plan.actions.is_empty());
+}
+
+#[test]
+fn a_position_too_new_to_be_judged_defers_the_money() {
+    let row = PositionRow::new("A", "X", dec!(1)).with_last_activity(Timestamp::from_millis(2));
+    let ours = ours().with_positions(vec![row]).with_balances(usdt(dec!(100)));
+    let mut theirs = theirs().with_positions(vec![]).with_balances(usdt(dec!(99)));
+    theirs.as_of = Timestamp::from_millis(1);
+    assert_eq!(told(&compare_with(&limit(dec!(1)), &ours, &theirs)), [("balance", "deferred")]);
+}
+
+#[test]
+fn an_average_price_moves_no_money() {
+    let held = |average| vec![PositionRow::new("A", "X", dec!(1)).with_average_price(average)];
+    let ours = ours().with_positions(held(dec!(10))).with_balances(usdt(dec!(100)));
+    let theirs = theirs().with_positions(held(dec!(11))).with_balances(usdt(dec!(99)));
+    let report = compare_with(&limit(dec!(1)), &ours, &theirs);
+    assert_eq!(told(&report), [("average_price", "manual"), ("balance", "auto")]);
 }
 
 #[test]

@@ -42,10 +42,12 @@ fn trades_to_be_booked_may_explain_the_order() {
 
 #[test]
 fn a_changing_order_is_left_alone() {
-    for updated in [95_001, 100_001] {
+    // Within the grace; newer than the statement; neither.
+    for (updated, outcome) in [(95_001, "deferred"), (50_001, "deferred"), (50_000, "auto")] {
         let updated = Some(Timestamp::from_millis(updated));
         let ours = ours().with_orders(vec![OrderRow { updated, ..order("o1") }]);
-        let report = compare(&ours, &theirs().with_orders(vec![]));
-        assert_eq!(told(&report), [("order_missing_external", "deferred")]);
+        let mut theirs = theirs().with_orders(vec![]);
+        theirs.as_of = Timestamp::from_millis(50_000);
+        assert_eq!(told(&compare(&ours, &theirs)), [("order_missing_external", outcome)]);
     }
 }

@@ -2,7 +2,7 @@ use backstop_error_taxonomy::{Class, Classify, Kind};
 use backstop_reconciliation_strategies::{Action, ApplyError, Books, Policy, Preset, apply};
 use rust_decimal::dec;
 
-use crate::book::{Book, OLD, buy, compare, compare_with};
+use crate::book::{Book, OLD, buy, compare, compare_with, ours, position, theirs};
 
 fn ours_and_theirs() -> (Book, Book) {
     let mut theirs = Book::default();
@@ -22,6 +22,16 @@ fn making_a_plan_twice_gives_the_same_plan_and_ids() {
     // SHA-256, computed apart, over the parts with their lengths as eight big-endian bytes:
     // trade_missing_internal, nothing, trade, A, X, t1, -, 1.
     assert_eq!(first.id.to_string(), "f91a65904d9eaee5ec9a75736456f359");
+}
+
+#[test]
+fn zeros_at_the_end_make_no_other_case() {
+    let id = |quantity| {
+        let theirs = theirs().with_positions(position(quantity));
+        compare(&ours().with_positions(vec![]), &theirs).findings[0].id
+    };
+    assert_eq!(id(dec!(1.5)), id(dec!(1.500)));
+    assert_ne!(id(dec!(1.5)), id(dec!(1.6)));
 }
 
 #[test]

@@ -79,12 +79,14 @@ fn parts_of_a_tolerance_combine_to_the_most_or_the_least() {
         (parts, dec!(17.9), false),
         (strict, dec!(19), true),
         (strict, dec!(18.9), false),
+        (parts, dec!(-18), true),
         (none, dec!(19.9), false),
         (none, dec!(20), true),
     ] {
         let policy = Policy::new(Preset::Full).with_quantity(Rule::new(tolerance));
         let ours = ours().with_positions(position(internal));
-        let theirs = theirs().with_positions(position(dec!(20)));
+        let external = if internal < dec!(0) { dec!(-20) } else { dec!(20) };
+        let theirs = theirs().with_positions(position(external));
         let report = compare_with(&policy, &ours, &theirs);
         assert_eq!(report.findings.is_empty(), matches, "{tolerance:?} {internal}");
     }

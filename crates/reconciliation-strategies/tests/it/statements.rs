@@ -63,6 +63,12 @@ fn a_source_that_contradicts_itself_decides_nothing() {
     let report = compare(&full_book(), &theirs().with_positions(rows));
     assert_eq!(told(&report), [("malformed_source", "reported"), ("missing_internal", "manual")]);
     assert_eq!(report.status, Status::Partial);
+
+    let mut rows = position(dec!(5));
+    rows.push(PositionRow::new("A", "X", dec!(6)));
+    let theirs = theirs().with_positions(position(dec!(5)));
+    let report = compare(&ours().with_positions(rows), &theirs);
+    assert_eq!(told(&report), [("malformed_source", "reported")]);
 }
 
 #[test]
