@@ -16,14 +16,9 @@ use rusqlite::Connection;
 use crate::{
     OpenError, QUEUE_LENGTH_MAX, Ticket, WriteError,
     error::Poison,
+    prepare::prepared,
     writer::{Job, Message, Queue, Queued, Verdict, Writer},
 };
-
-/// How long a writer waits for another process's lock before it gives up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Statements the connection keeps prepared.
-const STATEMENT_CACHE_LENGTH: usize = 128;
 
 /// How long a queued job may stay out of a commit that nobody waits for.
 const DELAY_MAX: Duration = Duration::from_millis(10);
@@ -221,17 +216,4 @@ impl Drop for Handle {
             }
         }
     }
-}
-
-/// Sets what makes SQLite safe and quick for one writer.
-fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-    if mode != "wal" {
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-    }
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_LENGTH);
-    Ok(connection)
 }

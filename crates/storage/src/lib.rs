@@ -43,6 +43,7 @@ mod migration;
 mod error;
 mod ticket;
 mod writer;
+mod prepare;
 mod database;
 pub mod history;
 

@@ -4,3 +4,5 @@
 mod groups;
 #[cfg(test)]
 mod history;
+#[cfg(test)]
+mod opening;
