@@ -75,10 +75,26 @@ impl Poison {
     }
 }
 
-/// Classifies a driver error by its result code.
-pub(crate) fn class_of(error: &rusqlite::Error) -> Class {
+/// Classifies an error of the driver, by SQLite's extended result code where it has one.
+///
+/// It says what the statement did; a caller that rolls its transaction back knows better and
+/// replaces the effect by [`Effect::NotApplied`].
+///
+/// ```
+/// use backstop_error_taxonomy::Kind;
+/// use backstop_storage::class_of;
+///
+/// let db = rusqlite::Connection::open_in_memory()?;
+/// db.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")?;
+/// let twice = db.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
+/// assert_eq!(class_of(&twice).kind(), Kind::Conflict);
+/// # Ok::<(), rusqlite::Error>(())
+/// ```
+pub fn class_of(error: &rusqlite::Error) -> Class {
     match error {
-        rusqlite::Error::SqliteFailure(code, _) => codes::sqlite(code.extended_code),
+        rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
+            codes::sqlite(error.extended_code)
+        }
         rusqlite::Error::QueryReturnedNoRows => Class::of(Kind::NotFound),
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::InvalidColumnType(..)

@@ -48,7 +48,7 @@ mod database;
 pub mod history;
 
 pub use database::{Database, Grouping};
-pub use error::{OpenError, WriteError};
+pub use error::{OpenError, WriteError, class_of};
 pub use migration::Migration;
 pub use ticket::Ticket;
 pub use writer::{JOBS_PER_COMMIT_MAX, QUEUE_LENGTH_MAX};

@@ -1,5 +1,5 @@
-use backstop_error_taxonomy::{Class, Classify, Kind, codes};
-use backstop_storage::WriteError;
+use backstop_error_taxonomy::{Class, Classify};
+use backstop_storage::{WriteError, class_of};
 
 use crate::error::{Invalid, StoreError};
 
@@ -21,16 +21,7 @@ impl From<Invalid> for Fault {
 impl Classify for Fault {
     fn class(&self) -> Class {
         match self {
-            Self::Driver(rusqlite::Error::SqliteFailure(code, _)) => {
-                codes::sqlite(code.extended_code)
-            }
-            Self::Driver(
-                rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::Utf8Error(..),
-            ) => Class::of(Kind::Data),
-            Self::Driver(_) => Class::of(Kind::Internal),
+            Self::Driver(error) => class_of(error),
             Self::Store(error) => error.class(),
         }
     }

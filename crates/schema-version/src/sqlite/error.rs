@@ -1,7 +1,7 @@
 use std::fmt;
 
-use backstop_error_taxonomy::{Class, Classify, Effect, Kind, codes};
-use backstop_storage::{WriteError, history::ReadError};
+use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
+use backstop_storage::{WriteError, class_of, history::ReadError};
 use thiserror::Error;
 
 use super::Place;
@@ -105,24 +105,16 @@ impl Classify for MigrateError {
             Self::History(error) => error.class(),
             Self::Refused(refusal) => refusal.class(),
             Self::StalePlan { .. } => Class::of(Kind::Conflict),
-            Self::Statement { source, .. } | Self::Sqlite(source) => class_of(source),
+            // The transaction is rolled back, whatever the code says of a single statement.
+            Self::Statement { source, .. } | Self::Sqlite(source) => {
+                class_of(source).with_effect(Effect::NotApplied)
+            }
             Self::Forbidden { .. } | Self::ForeignKeys { .. } | Self::NotCurrent(_) => {
                 Class::of(Kind::Invalid)
             }
             Self::Database(error) => error.class(),
         }
     }
-}
-
-/// The transaction is rolled back, whatever the code says of a single statement.
-fn class_of(error: &rusqlite::Error) -> Class {
-    let class = match error {
-        rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
-            codes::sqlite(error.extended_code)
-        }
-        _ => Class::of(Kind::Internal),
-    };
-    class.with_effect(Effect::NotApplied)
 }
 
 /// The driver's own text would repeat the whole migration.
