@@ -104,6 +104,7 @@ impl Database {
             commits: Arc::clone(&commits),
             grouping,
             group: Vec::new(),
+            has_changes: false,
         };
         let thread = thread::Builder::new()
             .name("backstop-storage".to_owned())

@@ -38,6 +38,11 @@
 //! # How it fails
 //! A commit that fails reports [`WriteError::Commit`] to every job of its group, and the
 //! database refuses all later work: what is on disk is then a matter of recovery, not of guessing.
+//! So it is with a constraint that SQLite checks only at the commit (`DEFERRABLE INITIALLY
+//! DEFERRED`): one job that breaks it fails its whole group; prefer constraints checked at once.
+//! A group whose jobs all failed is rolled back and leaves the bytes of the file as they were.
+//! A lock that another process holds for more than ten seconds refuses a job
+//! ([`WriteError::Begin`], nothing happened) and stops nothing.
 
 mod migration;
 mod error;

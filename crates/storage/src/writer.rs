@@ -123,6 +123,8 @@ pub(crate) struct Writer {
     pub(crate) grouping: Grouping,
     /// Jobs that ran in the open transaction and wait for its commit.
     pub(crate) group: Vec<Box<dyn Job>>,
+    /// The open transaction holds the changes of a job that did not fail.
+    pub(crate) has_changes: bool,
 }
 
 impl Writer {
@@ -200,14 +202,15 @@ impl Writer {
         }
     }
 
-    fn run_in_savepoint(&self, job: &mut dyn Job) -> rusqlite::Result<()> {
+    fn run_in_savepoint(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
         self.execute("SAVEPOINT job")?;
         let ran = job.run(&self.connection);
         if self.connection.is_autocommit() {
             return Ok(());
         }
-        if ran == Ran::Badly {
-            self.execute("ROLLBACK TO job")?;
+        match ran {
+            Ran::Well => self.has_changes = true,
+            Ran::Badly => self.execute("ROLLBACK TO job")?,
         }
         self.execute("RELEASE job")
     }
@@ -234,9 +237,12 @@ impl Writer {
         if self.connection.is_autocommit() {
             return;
         }
-        match self.execute("COMMIT") {
+        // Pages that were changed and changed back would still be written by a commit.
+        let ended =
+            if self.has_changes { self.execute("COMMIT") } else { self.execute("ROLLBACK") };
+        match ended {
             Ok(()) => {
-                self.commits.fetch_add(1, Ordering::Relaxed);
+                self.commits.fetch_add(u64::from(self.has_changes), Ordering::Relaxed);
                 self.finish_group(&Verdict::Durable);
             }
             Err(error) => self.fail_group(error),
@@ -253,6 +259,7 @@ impl Writer {
     }
 
     fn finish_group(&mut self, verdict: &Verdict) {
+        self.has_changes = false;
         for job in self.group.drain(..) {
             job.finish(verdict.clone());
         }
