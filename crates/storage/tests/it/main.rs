@@ -1,6 +1,10 @@
 //! What the writer, its tickets and the migration history promise.
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod history;
