@@ -31,6 +31,8 @@
 //! [`SimVenue::resume`] repeats them.
 
 mod exchange;
+mod door;
+mod matching;
 mod listing;
 mod orders;
 mod account;

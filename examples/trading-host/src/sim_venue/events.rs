@@ -94,7 +94,21 @@ impl EventLog {
         let shows_later = [EventFault::Malformed, EventFault::OutOfOrder];
         fault
             .filter(|fault| !shows_later.contains(fault))
-            .map(|fault| Hit { fault, sequence: number })
+            // What a duplicate hits is the copy.
+            .map(|fault| Hit {
+                fault,
+                sequence: number + u64::from(fault == EventFault::Duplicate),
+            })
+    }
+
+    /// Trades that nobody will hear of as an event.
+    pub(super) fn dropped_trades(&self) -> Vec<String> {
+        let dropped = self.rows.iter().filter(|row| row.fault == Some(EventFault::Dropped));
+        let trade_of = |row: &Row| match serde_json::from_slice(&row.payload) {
+            Ok(Event::Filled { trade }) => Some(trade.trade_id),
+            _ => None,
+        };
+        dropped.filter_map(trade_of).collect()
     }
 
     /// Whether the page after `after` delivers something for the first time that differs then.

@@ -8,40 +8,28 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    Outcome, SetupError, VenueConfig,
-    account::{Account, Booking},
-    events::EventLog,
-    listing::{Arrival, Listing},
-    log::Command,
-    orders::{Ordered, Orders},
-    outages::Outages,
-    skew::SkewedClock,
+    SetupError, VenueConfig, account::Account, events::EventLog, listing::Listing, log::Command,
+    orders::Orders, outages::Outages, skew::SkewedClock,
 };
 use crate::{
     chance::Chance,
-    faults::{ReadFault, SubmitFault, SubmitRates},
+    faults::{ReadFault, SubmitRates},
     market::Feed,
     venue::{
-        Acceptance, Audit, AuditedFault, Event, EventPage, FaultSubject, OrderRequest, Trade,
-        VenueError, VenueOrderStatus, VenueStatement,
+        Audit, AuditedFault, Event, EventPage, FaultSubject, OrderRequest, Trade, VenueOrderStatus,
+        VenueStatement,
     },
 };
-
-/// How long nothing is known of an order that is accepted late.
-const LATE_MS: std::ops::RangeInclusive<u64> = 4_000..=8_000;
-
-/// How long a caller over the rate limit is asked to wait.
-const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 1..=3;
 
 /// The silent drift, in hundredths of a unit: below what a host settles without asking.
 const DRIFT_CENTS: std::ops::RangeInclusive<u64> = 100..=4_000;
 
 /// Everything that the venue is.
 pub(super) struct Exchange {
-    now: Timestamp,
-    chance: Chance,
-    submit_rates: SubmitRates,
-    feed: Box<dyn Feed>,
+    pub(super) now: Timestamp,
+    pub(super) chance: Chance,
+    pub(super) submit_rates: SubmitRates,
+    pub(super) feed: Box<dyn Feed>,
     clock: SkewedClock,
     pub(super) listings: Vec<Listing>,
     pub(super) orders: Orders,
@@ -50,14 +38,14 @@ pub(super) struct Exchange {
     /// With the true time of each.
     pub(super) trades: Vec<(Timestamp, Trade)>,
     /// Orders of which nothing is known yet, by the time and number at which they are accepted.
-    late: BTreeMap<(Timestamp, u64), OrderRequest>,
+    pub(super) late: BTreeMap<(Timestamp, u64), OrderRequest>,
     /// The drift to come.
     drift: Option<Drift>,
     pub(super) outages: Outages,
     faults: Vec<AuditedFault>,
     /// Submit requests at the door, with the true time of each.
-    submits: Vec<(Timestamp, Uuid)>,
-    attempts: BTreeMap<Uuid, u64>,
+    pub(super) submits: Vec<(Timestamp, Uuid)>,
+    pub(super) attempts: BTreeMap<Uuid, u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -197,101 +185,8 @@ impl Exchange {
         }
     }
 
-    /// A submit request at the door.
-    pub(super) fn submit(&mut self, order: &OrderRequest, attempt: u64) -> Outcome<Acceptance> {
-        self.submits.push((self.now, order.tag));
-        self.attempts.insert(order.client_order_id, attempt);
-        if self.outages.refuses_submit(self.now) {
-            if let Some(number) = self.outages.begun() {
-                self.note("outage", FaultSubject::Outage(number));
-            }
-            return Outcome::Answered(Err(VenueError::Refused));
-        }
-        let key = order.client_order_id.as_bytes();
-        let Some(fault) = self.submit_rates.draw(self.chance, key, attempt) else {
-            return Outcome::Answered(self.place(order));
-        };
-        self.note(fault.kind(), FaultSubject::Order(order.client_order_id));
-        self.submit_under(fault, order, attempt)
-    }
-
-    fn submit_under(
-        &mut self,
-        fault: SubmitFault,
-        order: &OrderRequest,
-        attempt: u64,
-    ) -> Outcome<Acceptance> {
-        let key = order.client_order_id.as_bytes();
-        let failed = |error| Outcome::Answered(Err(error));
-        match fault {
-            SubmitFault::TimeoutBeforeEffect => Outcome::Withheld,
-            SubmitFault::TimeoutAfterEffect => {
-                drop(self.place(order));
-                Outcome::Withheld
-            }
-            SubmitFault::LateAcceptance => {
-                let late_ms = self.chance.within(LATE_MS, "late_ms", key, attempt);
-                let due = self.now.saturating_add(Duration::from_millis(late_ms));
-                let number = u64::try_from(self.submits.len()).unwrap_or(u64::MAX);
-                self.late.insert((due, number), order.clone());
-                Outcome::Withheld
-            }
-            SubmitFault::ResetBeforeEffect => failed(VenueError::Reset),
-            SubmitFault::ResetAfterEffect => {
-                drop(self.place(order));
-                failed(VenueError::Reset)
-            }
-            SubmitFault::RateLimited => {
-                let seconds = self.chance.within(RETRY_AFTER_S, "retry_after_s", key, attempt);
-                failed(VenueError::RateLimited { retry_after: Duration::from_secs(seconds) })
-            }
-            SubmitFault::ServerError => failed(VenueError::Unavailable { status: 503 }),
-            SubmitFault::Reject => Outcome::Answered(self.enter(order, Err("risk_check"))),
-        }
-    }
-
-    /// Checks an order, and puts it into the book or among the rejected.
-    fn place(&mut self, request: &OrderRequest) -> Result<Acceptance, VenueError> {
-        let checked = self.check(request);
-        self.enter(request, checked)
-    }
-
-    fn check(&self, request: &OrderRequest) -> Result<Ordered, &'static str> {
-        let mut listings = self.listings.iter();
-        let instrument = listings
-            .position(|listing| listing.symbol == request.symbol)
-            .ok_or("unknown_symbol")?;
-        let ordered = self.listings[instrument].check(instrument, request)?;
-        if self.clock() > request.accept_by { Err("too_late") } else { Ok(ordered) }
-    }
-
-    fn enter(
-        &mut self,
-        request: &OrderRequest,
-        checked: Result<Ordered, &'static str>,
-    ) -> Result<Acceptance, VenueError> {
-        let place = self.orders.add(request, checked);
-        let ordered =
-            checked.map_err(|reason| VenueError::Rejected { reason: reason.to_owned() })?;
-        let venue_order_id = self.orders.at(place).venue_order_id.clone();
-        self.announce(
-            &request.symbol,
-            &Event::Accepted {
-                client_order_id: request.client_order_id,
-                venue_order_id: venue_order_id.clone(),
-            },
-        );
-        self.listings[ordered.instrument].open.push(place);
-        if request.expire_at.is_some_and(|expiry| expiry <= self.now) {
-            self.close(place, VenueOrderStatus::Expired);
-        } else {
-            self.trade(place, ordered, Arrival::Incoming);
-        }
-        Ok(Acceptance { venue_order_id })
-    }
-
     /// Takes an order out of the book, in one of the ways that are not a fill.
-    fn close(&mut self, place: usize, status: VenueOrderStatus) {
+    pub(super) fn close(&mut self, place: usize, status: VenueOrderStatus) {
         let order = self.orders.at(place);
         let Some(ordered) = order.terms.filter(|_| order.is_open()) else { return };
         let client_order_id = order.request.client_order_id;
@@ -313,74 +208,7 @@ impl Exchange {
         }
     }
 
-    /// The market moves, and the orders that wait there trade, oldest first.
-    fn tick(&mut self) {
-        let Some(tick) = self.feed.next() else { return };
-        let Some(listing) = self.listings.get_mut(tick.instrument) else { return };
-        listing.show(&tick);
-        if listing.open.is_empty() {
-            return;
-        }
-        for place in listing.open.clone() {
-            if let Some(ordered) = self.orders.at(place).terms {
-                self.trade(place, ordered, Arrival::Resting);
-            }
-        }
-    }
-
-    /// Trades what an order wants and the market has.
-    fn trade(&mut self, place: usize, ordered: Ordered, arrival: Arrival) {
-        let Ordered { instrument, limit, rest } = ordered;
-        let listing = &self.listings[instrument];
-        let side = self.orders.at(place).request.side;
-        let quantity = rest.min(listing.liquidity);
-        let Some(price) = listing.price_for(side, limit, arrival) else { return };
-        if quantity.is_zero() {
-            return;
-        }
-        // A trade whose figures leave their range cannot be booked, so it does not come about.
-        if let Err(error) = self.execute(place, ordered, quantity, price) {
-            tracing::warn!(%error, place, "a trade cannot be booked");
-        }
-    }
-
-    fn execute(
-        &mut self,
-        place: usize,
-        ordered: Ordered,
-        quantity: Amount,
-        price: Amount,
-    ) -> Result<(), backstop_position_ledger::error::AmountError> {
-        let listing = &self.listings[ordered.instrument];
-        let order = self.orders.at(place);
-        let (value, fee) = listing.value_and_fee(quantity, price)?;
-        let (instrument, side) = (ordered.instrument, order.request.side);
-        let rest = ordered.rest.checked_sub(quantity)?;
-        let liquidity = listing.liquidity.checked_sub(quantity)?;
-        let trade = Trade {
-            trade_id: format!("T{:08}", self.trades.len() + 1),
-            client_order_id: order.request.client_order_id,
-            symbol: listing.symbol.clone(),
-            side,
-            quantity: quantity.try_into()?,
-            price: price.try_into()?,
-            fee: fee.try_into()?,
-            fee_currency: listing.quote.clone(),
-            at: self.clock(),
-        };
-        self.account.book(&Booking { instrument, side, quantity, value, fee })?;
-        let listing = &mut self.listings[instrument];
-        listing.liquidity = liquidity;
-        if self.orders.fill(place, rest) {
-            listing.open.retain(|&open| open != place);
-        }
-        self.trades.push((self.now, trade.clone()));
-        let symbol = trade.symbol.clone();
-        self.announce(&symbol, &Event::Filled { trade });
-        Ok(())
-    }
-
-    fn announce(&mut self, symbol: &str, event: &Event) {
+    pub(super) fn announce(&mut self, symbol: &str, event: &Event) {
         let at = self.clock();
         if let Some(hit) = self.events.append(self.now, at, symbol, event) {
             self.note(hit.fault.kind(), FaultSubject::Event(hit.sequence));
@@ -424,6 +252,7 @@ impl Exchange {
             positions: self.account.positions(),
             balances: self.account.balances(),
             fees: self.account.fees(),
+            dropped_trades: self.events.dropped_trades(),
             faults: self.faults.clone(),
             outages: self.outages.list(self.now),
             submits: self.submits.clone(),
