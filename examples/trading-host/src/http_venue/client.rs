@@ -38,13 +38,14 @@ const ANSWER_LEN_MAX: u64 = 256 * 1024 * 1024;
 ///
 /// A call first takes the simulated time of a call, as in process.
 /// Then it blocks the thread on purpose: the simulated clock must not move while the wire works.
-/// When no answer comes within 50 ms of real time, the call waits in vain on simulated time, as in
+/// When no answer comes within 50 ms of real time, the default limit, the call waits in vain on simulated time, as in
 /// process, until the caller's own limit ends it.
 #[derive(Debug)]
 pub struct HttpVenue {
     client: Client,
     url: Url,
     latency: Latency,
+    limit: Duration,
 }
 
 /// The venue's address cannot be used.
@@ -68,7 +69,6 @@ impl HttpVenue {
         let refused = |rule| UrlError { url: url.to_owned(), rule };
         let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let client = Client::builder()
-            .timeout(LIMIT)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build();
@@ -76,7 +76,14 @@ impl HttpVenue {
             client: client.map_err(|_no_client| refused("no HTTP client can be set up"))?,
             url: parsed.ok_or_else(|| refused("must look like http://127.0.0.1:7878"))?,
             latency: Latency::new(chance, clock),
+            limit: LIMIT,
         })
+    }
+
+    /// With another limit in real time, for a venue that is not on this machine.
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
@@ -85,7 +92,7 @@ impl HttpVenue {
             segments.pop_if_empty().extend(path);
         }
         let at = self.latency.clock().now().as_millis();
-        self.client.request(method, url).header(SIM_TIME, at)
+        self.client.request(method, url).header(SIM_TIME, at).timeout(self.limit)
     }
 
     fn get(&self, path: &[&str]) -> RequestBuilder {
