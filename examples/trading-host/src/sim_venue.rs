@@ -70,13 +70,14 @@ use crate::{
 /// What every quote currency holds at first, unless a deposit says otherwise.
 const DEPOSIT: i64 = 1_000_000;
 
-/// Share of a tick's units that this account may trade, in units of 1e-5.
+/// Share of a tick's units that this account may trade, in units of 1e-7.
 ///
-/// An hour of EUR/USD counts some 140 million units, 35 million per tick: that makes 15,000.
-const VOLUME_SHARE_E5: i64 = 43;
+/// Half of the ticks in the bundled EUR/USD stand for 2 billion units or more: that makes 15,000,
+/// so that a standard lot of 100,000 takes some ticks to fill.
+const VOLUME_SHARE_E7: i64 = 75;
 
-/// Lots per bar where volume is unknown: some hours of EUR/USD at one lot of 1,000, and a tenth of
-/// what the quietest share of the bundled data trades in a day.
+/// Lots per bar where volume is unknown: few enough that an order of some thousands in shares of
+/// the bundled data takes more than a day to fill.
 const UNKNOWN_VOLUME_LOTS: u32 = 300;
 
 /// What a venue is set up with.
@@ -84,7 +85,7 @@ const UNKNOWN_VOLUME_LOTS: u32 = 300;
 /// | setting | default |
 /// |---|---|
 /// | deposits | 1,000,000 of every quote currency |
-/// | volume share | 0.00043 of a tick's units |
+/// | volume share | 0.0000075 of a tick's units |
 /// | unknown volume | 300 lots per bar |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueConfig {
@@ -106,7 +107,7 @@ impl VenueConfig {
             profile,
             span,
             deposits: Vec::new(),
-            volume_share: Decimal::new(VOLUME_SHARE_E5, 5),
+            volume_share: Decimal::new(VOLUME_SHARE_E7, 7),
             unknown_volume_lots: UNKNOWN_VOLUME_LOTS,
         }
     }
