@@ -166,6 +166,13 @@ impl Books {
         self.orders.get(&order_id)
     }
 
+    /// All orders, in the order of their intents in the journal.
+    pub fn orders(&self) -> Vec<&Order> {
+        let mut orders: Vec<_> = self.orders.values().collect();
+        orders.sort_by_key(|order| order.sequence());
+        orders
+    }
+
     /// Orders that may still be, or get, filled; sorted by client order id, which is by time.
     pub fn open_orders(&self) -> impl Iterator<Item = &Order> {
         self.open.iter().filter_map(|order_id| self.orders.get(order_id))

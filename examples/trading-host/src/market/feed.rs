@@ -11,7 +11,7 @@ use super::{Instrument, Market, Tick};
 /// Where ticks come from: a record, a script, or one day a venue.
 ///
 /// Times never go back from one tick to the next.
-pub trait Feed: Send {
+pub trait Feed: std::fmt::Debug + Send {
     /// The instruments, in the order that ticks count them by.
     fn instruments(&self) -> &[Instrument];
 

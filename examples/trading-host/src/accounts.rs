@@ -1,0 +1,242 @@
+//! The books, and how this host writes into them.
+
+use std::{
+    cell::{Ref, RefCell},
+    fmt,
+};
+
+use backstop_clock::{Clock, Timestamp};
+use backstop_error_taxonomy::{Class, Kind as ErrorKind};
+use backstop_position_ledger::{
+    Account, Amount, Books as View, Durability, Entry, Fact, InstrumentId, Ledger, Outcome,
+    error::{AmountError, AppendError, JournalError, ReplayError, SnapshotError},
+    order::Event,
+    pnl::{Kind, Snapshot},
+};
+use uuid::Uuid;
+
+use crate::{ids::Ids, runtime::SimClock};
+
+/// The port behind which the books are kept.
+pub trait Books: fmt::Debug {
+    /// The state.
+    fn view(&self) -> &View;
+
+    /// Posts one entry.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the books are as before.
+    fn append(&mut self, entry: &Entry, durability: Durability) -> Result<Outcome, AppendError>;
+
+    /// Makes everything posted so far durable.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    fn flush(&mut self) -> Result<(), AppendError>;
+
+    /// The state as it was after a sequence.
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    fn as_of(&self, sequence: u64) -> Result<View, ReplayError>;
+
+    /// Whether a snapshot's seal and figures hold.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError>;
+
+    /// Reads the whole journal again: the chain, and that it leads to the same state.
+    ///
+    /// # Errors
+    /// [`ReplayError`] names the first sequence at fault.
+    fn replay(&self) -> Result<View, ReplayError>;
+
+    /// When the last entry was written.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    fn last_written_at(&self) -> Result<Option<Timestamp>, JournalError>;
+}
+
+impl Books for Ledger {
+    fn view(&self) -> &View {
+        self.books()
+    }
+
+    fn append(&mut self, entry: &Entry, durability: Durability) -> Result<Outcome, AppendError> {
+        Self::append(self, entry, durability)
+    }
+
+    fn flush(&mut self) -> Result<(), AppendError> {
+        Self::flush(self)
+    }
+
+    fn as_of(&self, sequence: u64) -> Result<View, ReplayError> {
+        Self::as_of(self, sequence)
+    }
+
+    fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        Self::verify_snapshot(self, snapshot)
+    }
+
+    fn replay(&self) -> Result<View, ReplayError> {
+        let mut replay = Self::replay(self);
+        replay.run()?;
+        Ok(replay.into_books())
+    }
+
+    fn last_written_at(&self) -> Result<Option<Timestamp>, JournalError> {
+        let before_last = self.version().saturating_sub(1);
+        let last = self.journal().read(before_last, 1)?;
+        match last.first() {
+            Some(record) => {
+                let entry = record.entry();
+                // An opened journal was read to its end, so this one can be read again.
+                let unread = |error| JournalError::new(Class::of(ErrorKind::Data), error);
+                entry.map(|entry| Some(entry.journaled_at)).map_err(unread)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// The account's books with the clock and the ids that entries need.
+#[derive(Debug)]
+pub struct Accounts {
+    books: RefCell<Box<dyn Books>>,
+    account: Account,
+    clock: SimClock,
+    ids: Ids,
+}
+
+impl Accounts {
+    /// Books that are written for one account.
+    pub fn new(books: Box<dyn Books>, account: Account, clock: SimClock, ids: Ids) -> Self {
+        Self { books: RefCell::new(books), account, clock, ids }
+    }
+
+    /// The state; not to be held over an `await`.
+    pub fn view(&self) -> Ref<'_, View> {
+        Ref::map(self.books.borrow(), |books| books.view())
+    }
+
+    /// The account that trades.
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The time of the host.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The sequence of the last entry.
+    pub fn version(&self) -> u64 {
+        self.view().sequence()
+    }
+
+    /// An id for a purpose, bound to the entry that comes next.
+    pub fn mint(&self, purpose: &str) -> Uuid {
+        self.ids.mint(self.clock.now(), purpose, self.version().saturating_add(1))
+    }
+
+    /// Posts a fact that happened `at`; it becomes durable with the next commit.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the books are as before.
+    pub fn post(&self, at: Timestamp, cause: Uuid, fact: Fact) -> Result<Outcome, AppendError> {
+        self.append(at, cause, fact, Durability::Grouped)
+    }
+
+    /// Posts a fact and waits until it is on disk, with everything posted before it.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the books are as before.
+    pub fn post_durably(
+        &self,
+        at: Timestamp,
+        cause: Uuid,
+        fact: Fact,
+    ) -> Result<Outcome, AppendError> {
+        self.append(at, cause, fact, Durability::Durable)
+    }
+
+    fn append(
+        &self,
+        at: Timestamp,
+        cause: Uuid,
+        fact: Fact,
+        durability: Durability,
+    ) -> Result<Outcome, AppendError> {
+        let entry = Entry::new(self.mint("entry"), self.account.clone(), at, fact)
+            .with_cause(cause)
+            .with_journaled_at(self.clock.now());
+        self.books.borrow_mut().append(&entry, durability)
+    }
+
+    /// Posts what the host itself learned of an order, now.
+    ///
+    /// A second order under the same client id is a difference that the report's audit counts;
+    /// here it is logged, and the first stands.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the books are as before.
+    pub fn note(&self, order_id: Uuid, event: Event) -> Result<(), AppendError> {
+        let outcome = self.post(self.now(), order_id, Fact::order(order_id, event))?;
+        if let Outcome::Conflict(difference) = outcome {
+            tracing::warn!(%order_id, %difference, "order event differs");
+        }
+        Ok(())
+    }
+
+    /// Makes everything posted so far durable.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub fn flush(&self) -> Result<(), AppendError> {
+        self.books.borrow_mut().flush()
+    }
+
+    /// Signed quantity held of an instrument; zero when it was never traded.
+    pub fn quantity(&self, instrument: &InstrumentId) -> Amount {
+        let books = self.view();
+        books.position(&self.account, instrument).map_or(Amount::ZERO, |held| held.quantity())
+    }
+
+    /// Figures at the given marks.
+    ///
+    /// # Errors
+    /// [`AmountError`] when a figure leaves the range.
+    pub fn snapshot(
+        &self,
+        marks: &std::collections::BTreeMap<InstrumentId, Amount>,
+        kind: Kind,
+    ) -> Result<Snapshot, AmountError> {
+        self.view().snapshot(marks, self.clock.now(), kind)
+    }
+
+    /// See [`Books::verify_snapshot`].
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        self.books.borrow().verify_snapshot(snapshot)
+    }
+
+    /// See [`Books::replay`].
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub fn replay(&self) -> Result<View, ReplayError> {
+        self.books.borrow().replay()
+    }
+
+    /// See [`Books::last_written_at`].
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn last_written_at(&self) -> Result<Option<Timestamp>, JournalError> {
+        self.books.borrow().last_written_at()
+    }
+}

@@ -1,0 +1,101 @@
+//! The end of a run: everything open is closed, everything known is compared, then it is told.
+
+use backstop_dlq::{
+    DeadLetterStore, State,
+    store::{Filter, Page},
+};
+use uuid::Uuid;
+
+use crate::{
+    consume::Consume,
+    host::{Host, Stop},
+    proof,
+    report::{DeadLetters, OpenLetter, Report},
+    snapshots::Snapshots,
+    startup::Began,
+};
+
+/// Looks for open orders and unknown outcomes before the run is ended all the same: with half
+/// a minute between them longer than the longest outage.
+const LOOKS_MAX: u32 = 5_000;
+
+/// Open letters that a report lists.
+const LISTED_MAX: u32 = 1_000;
+
+/// Cancels what is open, waits until every outcome is known, and compares for the last time.
+///
+/// # Errors
+/// [`Stop`] when books or letters can no longer be written.
+pub async fn settle<D: DeadLetterStore>(
+    host: &Host,
+    consume: &mut Consume<D>,
+    snapshots: &mut Snapshots<D>,
+) -> Result<(), Stop> {
+    for _ in 0..LOOKS_MAX {
+        let open: Vec<Uuid> = host
+            .accounts
+            .view()
+            .open_orders()
+            .filter(|order| !order.status().is_unresolved())
+            .map(|order| order.intent().order_id)
+            .collect();
+        for order in &open {
+            let cancelled = host.guard.repeat(|| host.venue.cancel(*order)).await;
+            host.observe(&cancelled);
+        }
+        let is_level = consume.catch_up().await?;
+        if is_level && host.accounts.view().open_orders().next().is_none() {
+            break;
+        }
+        if !is_level || open.is_empty() {
+            host.guard.pause().await;
+        }
+    }
+    for _ in 0..LOOKS_MAX {
+        if consume.compare_everything().await?.is_some() {
+            break;
+        }
+        host.guard.pause().await;
+    }
+    snapshots.take().await?;
+    host.accounts.flush()?;
+    Ok(())
+}
+
+/// Asks the venue for the truth and tells what the run came to.
+///
+/// # Errors
+/// [`Stop`] when the letters cannot be read; the venue's error when it has no audit.
+pub async fn report<D: DeadLetterStore>(
+    host: &Host,
+    consume: &Consume<D>,
+    snapshots: &Snapshots<D>,
+    began: Began,
+    market_events: u64,
+) -> anyhow::Result<Report> {
+    let audit = host.venue.audit().await?;
+    let stats = consume.stats().await?;
+    let redriven = consume.redriven();
+    let letters = DeadLetters {
+        put: stats.total(),
+        replayed: redriven.replayed,
+        resolved: stats.resolved,
+        remaining: stats.open(),
+    };
+    let open = open_letters(consume).await?;
+    Ok(proof::report(host, &audit, began, market_events, letters, &open, snapshots.counts()))
+}
+
+async fn open_letters<D: DeadLetterStore>(consume: &Consume<D>) -> Result<Vec<OpenLetter>, Stop> {
+    let mut open = Vec::new();
+    for state in [State::Dead, State::Parked, State::Quarantined] {
+        let filter = Filter::default().with_state(state);
+        let listing = consume.letters().list(&filter, Page::first(LISTED_MAX)).await?;
+        open.extend(listing.letters.iter().map(|letter| OpenLetter {
+            id: letter.id().to_string(),
+            state: letter.state().name().to_owned(),
+            reason: letter.reason().name().to_owned(),
+        }));
+    }
+    Ok(open)
+}

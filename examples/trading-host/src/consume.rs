@@ -1,0 +1,243 @@
+//! Keeps the books level with the venue: reads its events, redrives letters, compares.
+
+use std::{rc::Rc, time::Duration};
+
+use backstop_clock::{Clock, Sleep};
+use backstop_dlq::{Consumer, DeadLetterStore, Step, store::Stats};
+use backstop_reconciliation_strategies::Report as Comparison;
+
+use crate::{
+    events::{Inbox, STREAM},
+    fill::{Booking, Repeats},
+    host::{Host, Stop},
+    letters::Letters,
+    recon::{self, Depths, OnTheWay},
+    redrive::{self, Redriven},
+    runtime::SimClock,
+    venue::{FaultSubject, VenueStatement},
+};
+
+/// Between two looks at events that have not come yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Looks in a row without getting level, before the caller hears of it.
+const LOOKS_MAX: u32 = 120;
+
+/// How far back a full comparison looks for trades: longer than any outage is let go on.
+const TRADES_BACK: Duration = Duration::from_hours(48);
+
+/// Trades this young may still be on their way as events; above the longest delay that is
+/// usual, and below the patience with a gap.
+pub const TRADE_GRACE: Duration = Duration::from_millis(2_500);
+
+/// The one reader of the venue's events.
+#[derive(Debug)]
+pub struct Consume<D> {
+    host: Rc<Host>,
+    inbox: Inbox,
+    consumer: Consumer<Inbox, Booking, Letters<D>, SimClock>,
+    /// Replays letters through the same code.
+    booking: Booking,
+    letters: Letters<D>,
+    /// Whether a letter may be waiting; asked of the store only then.
+    letters_wait: bool,
+    redriven: Redriven,
+}
+
+impl<D: DeadLetterStore> Consume<D> {
+    /// Goes on where the stream was committed.
+    ///
+    /// # Errors
+    /// [`Stop::Letters`] when the store cannot answer.
+    pub async fn new(
+        host: &Rc<Host>,
+        letters: &Letters<D>,
+        repeats: Repeats,
+    ) -> Result<Self, Stop> {
+        let next = letters.committed(STREAM, 0).await?.unwrap_or(1);
+        let inbox = Inbox::new(next.saturating_sub(1));
+        let booking = || Booking {
+            accounts: Rc::clone(&host.accounts),
+            watch: Rc::clone(&host.watch),
+            clock: host.clock.clone(),
+            repeats,
+        };
+        let consumer =
+            Consumer::new(inbox.clone(), booking(), letters.clone(), host.clock.clone());
+        Ok(Self {
+            host: Rc::clone(host),
+            inbox,
+            consumer,
+            booking: booking(),
+            letters: letters.clone(),
+            letters_wait: true,
+            redriven: Redriven::default(),
+        })
+    }
+
+    /// Reads until the books are level with the venue; false when it does not talk to us.
+    ///
+    /// # Errors
+    /// [`Stop`] when books or letters can no longer be written.
+    pub async fn catch_up(&mut self) -> Result<bool, Stop> {
+        for _ in 0..LOOKS_MAX {
+            if !self.read().await? {
+                return Ok(false);
+            }
+            let waiting = self.redrive().await?;
+            if self.inbox.is_complete() && !waiting {
+                return Ok(true);
+            }
+            match self.inbox.lost(self.host.clock.now()) {
+                Some(number) if !waiting && self.close_gap(number).await? => {}
+                _ => self.host.clock.sleep(LOOK_AGAIN).await,
+            }
+        }
+        self.host.alert("events_behind", format!("events after {} lack", self.inbox.after()));
+        Ok(false)
+    }
+
+    /// Reads one page and hands on what is in order; false when the venue does not talk to us.
+    async fn read(&mut self) -> Result<bool, Stop> {
+        let host = Rc::clone(&self.host);
+        let after = self.inbox.after();
+        let page = host.guard.repeat(|| host.venue.events(after)).await;
+        host.observe(&page);
+        let Ok(page) = page else { return Ok(false) };
+        let absorbed = self.inbox.absorb(page, host.clock.now());
+        for number in absorbed.out_of_order.into_iter().chain(absorbed.gap) {
+            host.watch.notice(FaultSubject::Event(number), host.clock.now());
+        }
+        self.hand_on().await?;
+        Ok(true)
+    }
+
+    async fn hand_on(&mut self) -> Result<(), Stop> {
+        loop {
+            let step = self.consumer.step().await?;
+            match step {
+                Step::Idle => return Ok(()),
+                Step::Lettered(_) | Step::Parked(_) => {
+                    self.letters_wait = true;
+                    let number = self.inbox.after();
+                    self.host.watch.notice(FaultSubject::Event(number), self.host.clock.now());
+                    self.host.crash_point("lettered");
+                }
+                _ => self.host.crash_point("consumed"),
+            }
+        }
+    }
+
+    /// Replays what waits in letters; true when something still waits.
+    async fn redrive(&mut self) -> Result<bool, Stop> {
+        if !self.letters_wait {
+            return Ok(false);
+        }
+        if self.stats().await?.dead > 0 {
+            let host = Rc::clone(&self.host);
+            let done = redrive::redrive(&host, &self.letters, &mut self.booking).await?;
+            self.redriven.replayed += done.replayed;
+            self.redriven.resolved += done.resolved;
+        }
+        let stats = self.stats().await?;
+        self.letters_wait = stats.dead + stats.parked > 0;
+        Ok(self.letters_wait)
+    }
+
+    /// Compares everything because a number is lost, and then does without it.
+    async fn close_gap(&mut self, number: u64) -> Result<bool, Stop> {
+        if self.full_comparison().await?.is_none() {
+            return Ok(false);
+        }
+        let now = self.host.clock.now();
+        self.inbox.give_up(number, now);
+        self.host.watch.repair(FaultSubject::Event(number), now);
+        self.hand_on().await?;
+        Ok(true)
+    }
+
+    /// Compares positions and balances, if the books are level with the venue's.
+    ///
+    /// # Errors
+    /// [`Stop`] when the books can no longer be written.
+    pub async fn compare_figures(&mut self) -> Result<(), Stop> {
+        let host = Rc::clone(&self.host);
+        let statement = host.guard.repeat(|| host.venue.statement(None)).await;
+        host.observe(&statement);
+        let Ok(statement) = statement else { return Ok(()) };
+        if !self.inbox.has_passed(statement.event_head) || self.letters_wait {
+            host.poll.raise();
+            return Ok(());
+        }
+        recon::compare(&host, &statement, Depths::Figures, &OnTheWay::default())?;
+        Ok(())
+    }
+
+    /// Compares trades and orders too, after reading what has come.
+    ///
+    /// # Errors
+    /// [`Stop`] when the books can no longer be written.
+    pub async fn compare_everything(&mut self) -> Result<Option<Comparison>, Stop> {
+        self.catch_up().await?;
+        self.full_comparison().await
+    }
+
+    /// One full comparison; none when the venue does not talk to us or has gone ahead meanwhile.
+    async fn full_comparison(&mut self) -> Result<Option<Comparison>, Stop> {
+        let host = Rc::clone(&self.host);
+        let from = host.clock.now().saturating_sub(TRADES_BACK);
+        let statement = host.guard.repeat(|| host.venue.statement(recon::window(from))).await;
+        host.observe(&statement);
+        let Ok(statement) = statement else { return Ok(None) };
+        if statement.event_head > self.inbox.head() {
+            return Ok(None);
+        }
+        let mut on_the_way = self.on_the_way(&statement).await?;
+        let report = recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
+        host.crash_point("compared");
+        if report.plan.actions.is_empty() {
+            return Ok(Some(report));
+        }
+        // The repair of the trades explains the figures, or does not: that is seen only now.
+        on_the_way.trades.clear();
+        on_the_way = self.on_the_way(&statement).await?;
+        recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
+        Ok(Some(report))
+    }
+
+    /// What must not be repaired because it is coming.
+    async fn on_the_way(&self, statement: &VenueStatement) -> Result<OnTheWay, Stop> {
+        let (mut trades, mut symbols) = self.inbox.in_flight();
+        if self.letters_wait {
+            symbols.extend(redrive::symbols_behind_letters(&self.letters).await?);
+        }
+        // Fills realise by what came before them: nothing overtakes what already waits.
+        let first_waiting = trades.iter().map(|trade| trade.trade_id.clone()).min();
+        for trade in statement.trades.iter().flatten() {
+            let is_young = statement.as_of.since(trade.at) < TRADE_GRACE;
+            let overtakes = first_waiting.as_ref().is_some_and(|first| trade.trade_id > *first);
+            if is_young || overtakes {
+                trades.push(trade.clone());
+            }
+        }
+        Ok(OnTheWay { trades, symbols })
+    }
+
+    /// How many letters there are, by state.
+    ///
+    /// # Errors
+    /// [`Stop::Letters`] when the store cannot answer.
+    pub async fn stats(&self) -> Result<Stats, Stop> {
+        Ok(self.letters.stats().await?)
+    }
+
+    /// What redriving came to.
+    pub const fn redriven(&self) -> Redriven {
+        self.redriven
+    }
+
+    /// The letters.
+    pub const fn letters(&self) -> &Letters<D> {
+        &self.letters
+    }
+}

@@ -1,0 +1,50 @@
+//! Places where a crash test ends this process, as a power cut would.
+
+use std::{cell::Cell, str::FromStr};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Kills this process at the n-th passage of a named point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrashAt {
+    point: String,
+    passage: u32,
+}
+
+/// The points, in the order in which an order passes them.
+pub const POINTS: &[&str] =
+    &["intended", "submitted", "doubted", "consumed", "lettered", "compared", "snapshot"];
+
+impl CrashAt {
+    /// The process has come to a point; `passed` counts how often it has come to the chosen one.
+    pub fn pass(&self, point: &str, passed: &Cell<u32>) {
+        if point != self.point {
+            return;
+        }
+        passed.set(passed.get() + 1);
+        if passed.get() == self.passage
+            && let Err(error) = kill_process(getpid(), Signal::KILL)
+        {
+            tracing::error!(%error, "the process could not kill itself");
+        }
+    }
+}
+
+/// A crash point that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no crash point: expected POINT:N with N from 1 and POINT one of {POINTS:?}")]
+pub struct UnknownPoint(String);
+
+impl FromStr for CrashAt {
+    type Err = UnknownPoint;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPoint> {
+        let unknown = || UnknownPoint(text.to_owned());
+        let (point, passages) = text.split_once(':').ok_or_else(unknown)?;
+        let passage = passages.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(unknown)?;
+        if !POINTS.contains(&point) {
+            return Err(unknown());
+        }
+        Ok(Self { point: point.to_owned(), passage })
+    }
+}

@@ -1,0 +1,173 @@
+//! The venue's events: put in order, handed on one by one, and asked for again where they lack.
+//!
+//! Events are numbered without gaps.
+//! They are handed on in that order alone, because what a fill realises depends on the fills
+//! before it; whatever arrives early waits, and the position in the stream is the number.
+//! A number that does not come within [`GAP_PATIENCE`] is lost: then the books are compared with
+//! the venue's before anything behind the gap is handed on.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    rc::Rc,
+    time::Duration,
+};
+
+use backstop_clock::Timestamp;
+use backstop_dlq::{Message, Source};
+
+use crate::venue::{Delivery, Event, EventPage, Trade};
+
+/// Name of the stream, in letters and positions.
+pub const STREAM: &str = "venue";
+
+/// How long a number may lack before it counts as lost.
+pub const GAP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Deliveries that may wait behind a gap; what is beyond is asked for again.
+const WAITING_MAX: usize = 10_000;
+
+/// The deliveries that have come and are not handed on yet; clones share them.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    state: Rc<RefCell<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: BTreeMap<u64, Delivery>,
+    /// The number to be handed on next.
+    next: u64,
+    /// The venue's last number, as it said last.
+    head: u64,
+    gap_since: Option<Timestamp>,
+}
+
+/// What a page showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Absorbed {
+    /// Numbers that came after a higher one.
+    pub out_of_order: Vec<u64>,
+    /// The number that lacks, when it lacks since this page.
+    pub gap: Option<u64>,
+}
+
+impl Inbox {
+    /// An inbox that goes on behind `committed`.
+    pub fn new(committed: u64) -> Self {
+        let state = State {
+            waiting: BTreeMap::new(),
+            next: committed + 1,
+            head: committed,
+            gap_since: None,
+        };
+        Self { state: Rc::new(RefCell::new(state)) }
+    }
+
+    /// Takes a page in.
+    pub fn absorb(&self, page: EventPage, now: Timestamp) -> Absorbed {
+        let mut state = self.state.borrow_mut();
+        let mut absorbed = Absorbed::default();
+        let mut highest = 0;
+        for delivery in page.deliveries {
+            let number = delivery.sequence;
+            if number < highest {
+                absorbed.out_of_order.push(number);
+            }
+            highest = highest.max(number);
+            let is_full = state.waiting.len() >= WAITING_MAX;
+            // The latest copy counts: an earlier one may have been damaged on its way.
+            if number >= state.next && !is_full {
+                state.waiting.insert(number, delivery);
+            }
+        }
+        state.head = state.head.max(page.head);
+        absorbed.gap = state.note_gap(now);
+        absorbed
+    }
+
+    /// The number after which to ask for more.
+    pub fn after(&self) -> u64 {
+        self.state.borrow().next - 1
+    }
+
+    /// Whether every event that the venue knows of has been handed on.
+    pub fn is_complete(&self) -> bool {
+        let state = self.state.borrow();
+        state.next > state.head
+    }
+
+    /// The venue's last number, as far as the inbox knows.
+    pub fn head(&self) -> u64 {
+        self.state.borrow().head
+    }
+
+    /// Whether everything up to a number has been handed on.
+    pub fn has_passed(&self, number: u64) -> bool {
+        self.state.borrow().next > number
+    }
+
+    /// The number that lacks, once patience has ended.
+    pub fn lost(&self, now: Timestamp) -> Option<u64> {
+        let state = self.state.borrow();
+        let is_lost = state.gap_since.is_some_and(|since| now.since(since) >= GAP_PATIENCE);
+        is_lost.then_some(state.next)
+    }
+
+    /// Gives a lost number up; the books were compared without it.
+    pub fn give_up(&self, number: u64, now: Timestamp) {
+        let mut state = self.state.borrow_mut();
+        if state.next == number {
+            state.next += 1;
+            state.gap_since = None;
+            state.note_gap(now);
+        }
+    }
+
+    /// Trades that have come and wait, and symbols of which something waits that cannot be read.
+    pub fn in_flight(&self) -> (Vec<Trade>, BTreeSet<String>) {
+        let (mut trades, mut symbols) = (Vec::new(), BTreeSet::new());
+        for delivery in self.state.borrow().waiting.values() {
+            match serde_json::from_slice(&delivery.payload) {
+                Ok(Event::Filled { trade }) => trades.push(trade),
+                Ok(_) => {}
+                Err(_) => {
+                    symbols.insert(delivery.symbol.clone());
+                }
+            }
+        }
+        (trades, symbols)
+    }
+}
+
+impl State {
+    fn note_gap(&mut self, now: Timestamp) -> Option<u64> {
+        let lacks = self.next <= self.head && !self.waiting.contains_key(&self.next);
+        match (lacks, self.gap_since) {
+            (true, None) => {
+                self.gap_since = Some(now);
+                Some(self.next)
+            }
+            (true, Some(_)) => None,
+            (false, _) => {
+                self.gap_since = None;
+                None
+            }
+        }
+    }
+}
+
+impl Source for Inbox {
+    type Error = Infallible;
+
+    async fn next(&mut self) -> Result<Option<Message>, Infallible> {
+        let mut state = self.state.borrow_mut();
+        let next = state.next;
+        let Some(delivery) = state.waiting.remove(&next) else { return Ok(None) };
+        state.next += 1;
+        state.gap_since = None;
+        let message = Message::new(STREAM, delivery.sequence, delivery.payload, delivery.at);
+        Ok(Some(message.with_key(delivery.symbol.into_bytes())))
+    }
+}

@@ -1,0 +1,168 @@
+//! Books one event of the venue, or says why it cannot.
+
+use std::rc::Rc;
+
+use backstop_clock::Clock;
+use backstop_dlq::{Handler, Message};
+use backstop_error_taxonomy::{Class, Classify, Kind};
+use backstop_position_ledger::{
+    Amount, Currency, Fact, InstrumentId, Outcome,
+    error::{AmountError, AppendError, Difference, NameError},
+    fill::{Fill, Side, Source, TradeId},
+    order::{Event as OrderEvent, VenueOrderId},
+};
+use uuid::Uuid;
+
+use crate::{
+    accounts::Accounts,
+    runtime::SimClock,
+    venue::{self, Event, FaultSubject, Trade},
+    watch::Watch,
+};
+
+/// Why an event was not booked.
+#[derive(Debug, thiserror::Error)]
+pub enum BookingError {
+    /// The payload is no event.
+    #[error("the payload is no event: {0}")]
+    Undecodable(#[from] serde_json::Error),
+    /// A name or number is outside of what the books take.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A number is outside of what the books take.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// The books refused.
+    #[error(transparent)]
+    Books(#[from] AppendError),
+    /// The books hold something else under the same id.
+    #[error("trade {trade_id} is in the books with another content: {difference}")]
+    Conflict {
+        /// The trade.
+        trade_id: String,
+        /// What differs.
+        difference: Difference,
+    },
+}
+
+impl Classify for BookingError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Undecodable(_) => Class::of(Kind::Data),
+            Self::Name(error) => error.class(),
+            Self::Amount(error) => error.class(),
+            Self::Books(error) => error.class(),
+            Self::Conflict { .. } => Class::of(Kind::Inconsistent),
+        }
+    }
+}
+
+/// Whether a repeated trade is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// A trade id is booked once, for ever.
+    Recognised,
+    /// Every delivery is a trade of its own; shows what the invariants are for.
+    Booked,
+}
+
+/// Books the venue's events.
+#[derive(Debug)]
+pub struct Booking {
+    /// The books.
+    pub accounts: Rc<Accounts>,
+    /// What this process saw.
+    pub watch: Rc<Watch>,
+    /// For the time of booking.
+    pub clock: SimClock,
+    /// Whether repeats are recognised.
+    pub repeats: Repeats,
+}
+
+impl Handler for Booking {
+    type Message = Event;
+    type Error = BookingError;
+
+    fn decode(&self, raw: &Message) -> Result<Event, BookingError> {
+        Ok(serde_json::from_slice(&raw.payload)?)
+    }
+
+    async fn handle(&mut self, event: Event, raw: &Message) -> Result<(), BookingError> {
+        let subject = FaultSubject::Event(raw.position);
+        match event {
+            Event::Filled { trade } => {
+                let mut fill = fill_of(&trade, Source::Stream)?;
+                if self.repeats == Repeats::Booked {
+                    fill.trade_id = TradeId::new(&format!("{}/{}", trade.trade_id, raw.position))?;
+                }
+                let order_id = trade.client_order_id;
+                match self.accounts.post(trade.at, order_id, Fact::Filled(fill))? {
+                    Outcome::Applied { .. } => {
+                        self.watch.booked(&trade.trade_id, self.clock.now());
+                    }
+                    Outcome::Duplicate => self.watch.notice(subject.clone(), self.clock.now()),
+                    Outcome::Conflict(difference) => {
+                        let trade_id = trade.trade_id;
+                        return Err(BookingError::Conflict { trade_id, difference });
+                    }
+                }
+            }
+            Event::Accepted { client_order_id, venue_order_id } => {
+                let venue_order_id = VenueOrderId::new(&venue_order_id)?;
+                self.post_order(raw, client_order_id, OrderEvent::Accepted { venue_order_id })?;
+            }
+            Event::Cancelled { client_order_id } => {
+                self.post_order(raw, client_order_id, OrderEvent::Cancelled)?;
+            }
+            Event::Expired { client_order_id } => {
+                self.post_order(raw, client_order_id, OrderEvent::Expired)?;
+            }
+        }
+        self.watch.repair(subject, self.clock.now());
+        Ok(())
+    }
+}
+
+impl Booking {
+    fn post_order(
+        &self,
+        raw: &Message,
+        order_id: Uuid,
+        event: OrderEvent,
+    ) -> Result<(), BookingError> {
+        let outcome = self.accounts.post(raw.at, order_id, Fact::order(order_id, event))?;
+        match outcome {
+            Outcome::Applied { .. } => Ok(()),
+            Outcome::Duplicate => {
+                self.watch.notice(FaultSubject::Event(raw.position), self.clock.now());
+                Ok(())
+            }
+            // A second order under one client id: the audit of the report counts it.
+            Outcome::Conflict(difference) => {
+                tracing::warn!(%order_id, %difference, "order event differs");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A trade as the ledger books it.
+///
+/// # Errors
+/// A name or number outside of what the books take.
+pub fn fill_of(trade: &Trade, source: Source) -> Result<Fill, BookingError> {
+    Ok(Fill {
+        trade_id: TradeId::new(&trade.trade_id)?,
+        order_id: trade.client_order_id,
+        instrument: InstrumentId::new(&trade.symbol)?,
+        side: match trade.side {
+            venue::Side::Buy => Side::Buy,
+            venue::Side::Sell => Side::Sell,
+        },
+        quantity: Amount::try_from(trade.quantity)?,
+        price: Amount::try_from(trade.price)?,
+        fee: Amount::try_from(trade.fee)?,
+        fee_currency: Currency::new(&trade.fee_currency)?,
+        source,
+    })
+}

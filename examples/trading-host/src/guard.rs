@@ -1,0 +1,213 @@
+//! The seam in front of the venue: retry around breaker around timeout around one call.
+//!
+//! ```text
+//! retry     an order goes again only if it certainly did not take effect
+//!  breaker   sees every attempt; while it is open nothing is sent, and the retry stops
+//!   timeout   ends one attempt, whose outcome is then unknown
+//!    call      one request
+//! ```
+//!
+//! The timeout lies inside the breaker, so that a venue that hangs opens it; the breaker lies
+//! inside the retry, so that each attempt is judged and a rejection ends the loop at once.
+//! An order of unknown outcome leaves this module as unknown: it is looked up, never sent again.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    time::Duration,
+};
+
+use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy, Rejection, Totals};
+use backstop_clock::{Clock, Sleep};
+use backstop_error_taxonomy::{Class, Classify};
+use backstop_retry_backoff::{
+    Elapsed, Finished, Guard as Repeat, Policy as RetryPolicy, Retry, Schedule, Stopped,
+};
+use rand::{SeedableRng, rngs::StdRng};
+use uuid::Uuid;
+
+use crate::{
+    chance::Chance,
+    runtime::{SimClock, within},
+    venue::{Acceptance, Answer, OrderRequest, Venue, VenueError},
+};
+
+/// How long one attempt may take.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often an order is tried: a venue that fails four times in a row has an outage.
+const SUBMIT_ATTEMPTS_MAX: u32 = 4;
+
+/// How often a read or a cancel is tried before the caller has to think of something else.
+const READ_ATTEMPTS_MAX: u32 = 3;
+
+/// Failures in a row that open the breaker.
+const FAILURES_TO_OPEN: u32 = 5;
+
+/// How long the breaker keeps orders back before it lets one try.
+const OPEN_TIME: Duration = Duration::from_secs(30);
+
+/// Why a guarded call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The breaker kept it back; nothing was sent.
+    #[error(transparent)]
+    KeptBack(#[from] Rejection),
+    /// The venue, or the way to it, failed.
+    #[error(transparent)]
+    Venue(#[from] VenueError),
+}
+
+impl Classify for CallError {
+    fn class(&self) -> Class {
+        match self {
+            Self::KeptBack(rejection) => rejection.class(),
+            Self::Venue(error) => error.class(),
+        }
+    }
+}
+
+impl From<Elapsed> for CallError {
+    fn from(elapsed: Elapsed) -> Self {
+        Self::Venue(elapsed.into())
+    }
+}
+
+/// How an order is guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitting {
+    /// Never sent again while its outcome is unknown.
+    Once,
+    /// A plain retry, as most bots have it; shows what the invariants are for.
+    PlainRetry,
+}
+
+/// Calls the venue on the host's behalf.
+#[derive(Debug)]
+pub struct Guard {
+    clock: SimClock,
+    breaker: Breaker,
+    submit: Retry,
+    read: Retry,
+    chance: Chance,
+    /// Attempts after the first, of all calls.
+    retries: Cell<u64>,
+    /// How often each intent was let through to the venue.
+    sent: RefCell<BTreeMap<Uuid, u32>>,
+}
+
+impl Guard {
+    /// A guard with a closed breaker.
+    ///
+    /// # Errors
+    /// A setting that contradicts itself.
+    pub fn new(clock: SimClock, chance: Chance, submitting: Submitting) -> anyhow::Result<Self> {
+        let repeat = match submitting {
+            Submitting::Once => Repeat::Once,
+            Submitting::PlainRetry => Repeat::Idempotent,
+        };
+        let breaker = Breaker::new(
+            BreakerPolicy::new(OPEN_TIME).with_consecutive_failures(FAILURES_TO_OPEN),
+        )?;
+        Ok(Self {
+            clock,
+            breaker,
+            submit: Retry::new(submit_policy(), repeat)?,
+            read: Retry::new(read_policy(), Repeat::Idempotent)?,
+            chance,
+            retries: Cell::default(),
+            sent: RefCell::default(),
+        })
+    }
+
+    /// Places an order, at most once as far as anybody can know.
+    ///
+    /// # Errors
+    /// [`Stopped`] with the last error; its class says whether the order may have been placed.
+    pub async fn submit(
+        &self,
+        venue: &dyn Venue,
+        order: &OrderRequest,
+    ) -> Result<Finished<Acceptance>, Stopped<CallError>> {
+        let mut rng = self.rng("submit", order.client_order_id.as_bytes());
+        let now = || self.clock.instant();
+        let attempt = |_| async move {
+            let permit = self.breaker.admit(now)?;
+            *self.sent.borrow_mut().entry(order.tag).or_default() += 1;
+            let answer = self.timed(venue.submit(order)).await;
+            permit.judge(&answer, now);
+            Ok(answer?)
+        };
+        let result = self.submit.run(&self.clock, &mut rng, attempt).await;
+        self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
+        result
+    }
+
+    /// Repeats a call that changes nothing, or that changes the same thing however often it comes.
+    ///
+    /// Reads and cancels pass while order entry is kept back: they are what repairs it.
+    ///
+    /// # Errors
+    /// [`Stopped`] with the last error.
+    pub async fn repeat<'v, T: 'v>(
+        &self,
+        call: impl Fn() -> Answer<'v, T>,
+    ) -> Result<T, Stopped<CallError>> {
+        let call = &call;
+        let mut rng = self.rng("repeat", &self.clock.now().as_millis().to_be_bytes());
+        let attempt = |_| async move { Ok(self.timed(call()).await?) };
+        let result = self.read.run(&self.clock, &mut rng, attempt).await;
+        self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
+        result.map(|finished| finished.value)
+    }
+
+    async fn timed<T>(&self, answer: Answer<'_, T>) -> Result<T, VenueError> {
+        let limit = ATTEMPT_TIMEOUT;
+        within(&self.clock, limit, answer).await.unwrap_or(Err(VenueError::Timeout { limit }))
+    }
+
+    fn count(&self, attempts: u32) {
+        self.retries.set(self.retries.get() + u64::from(attempts.saturating_sub(1)));
+    }
+
+    /// Jitter by what is called, not by what else was called before it.
+    fn rng(&self, kind: &str, key: &[u8]) -> StdRng {
+        StdRng::seed_from_u64(self.chance.draw(kind, key, 0))
+    }
+
+    /// Attempts after the first, of all calls.
+    pub fn retries(&self) -> u64 {
+        self.retries.get()
+    }
+
+    /// What the breaker counted.
+    pub fn breaker(&self) -> Totals {
+        self.breaker.totals()
+    }
+
+    /// How often an intent was let through to the venue.
+    pub fn sent(&self, tag: Uuid) -> u32 {
+        self.sent.borrow().get(&tag).copied().unwrap_or(0)
+    }
+
+    /// Waits before the next look at something that could not be done.
+    pub async fn pause(&self) {
+        self.clock.sleep(OPEN_TIME).await;
+    }
+}
+
+/// Half a second doubles to four; the acceptance deadline of the order bounds the whole.
+fn submit_policy() -> RetryPolicy {
+    let schedule =
+        Schedule::exponential(Duration::from_millis(500)).with_cap(Duration::from_secs(4));
+    RetryPolicy::new(schedule)
+        .with_attempts_max(SUBMIT_ATTEMPTS_MAX)
+        .with_deadline(crate::order::ACCEPT_WITHIN)
+        .with_retry_after_bound(None)
+}
+
+fn read_policy() -> RetryPolicy {
+    let schedule =
+        Schedule::exponential(Duration::from_millis(200)).with_cap(Duration::from_secs(1));
+    RetryPolicy::new(schedule).with_attempts_max(READ_ATTEMPTS_MAX).with_retry_after_bound(None)
+}

@@ -1,0 +1,587 @@
+//! The host: owns the parts, runs the tasks, and tells the story of a run.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
+
+use backstop_clock::{Clock, Sleep, Timestamp};
+use backstop_dlq::{ConsumerError, DeadLetterStore, StoreError};
+use backstop_error_taxonomy::Severity;
+use backstop_position_ledger::{
+    Account, Amount, InstrumentId,
+    error::{AmountError, NameError, ReplayError},
+};
+use backstop_reconciliation_strategies::{
+    ReconcileError, Report as Comparison, findings::FindingId,
+};
+use backstop_retry_backoff::Stopped;
+use backstop_schema_version::SchemaGate;
+use indicatif::ProgressBar;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::{
+    accounts::{Accounts, Books},
+    alerts::{Alert, Alerts},
+    chance::Chance,
+    closing,
+    consume::Consume,
+    crash::CrashAt,
+    fill::Repeats,
+    guard::{CallError, Guard, Submitting},
+    halt::Halt,
+    ids::Ids,
+    letters::{Committing, Letters},
+    market::{Bar, Feed, Instrument},
+    order::{self, Desk, Wanted},
+    recon,
+    report::Report,
+    runtime::{Nudge, SimClock, Simulation, Tasks},
+    snapshots::{Snapshots, Stream},
+    startup,
+    strategy::{Strategies, Style, Target},
+    venue::{Venue, VenueError},
+    watch::Watch,
+};
+
+/// How often the figures are compared with the venue's.
+const COMPARE_EVERY: Duration = Duration::from_secs(100);
+
+/// How often everything is compared, and a snapshot taken.
+const DAY: Duration = Duration::from_hours(24);
+
+/// Everything that a host composes, each part behind a port of its own.
+#[derive(Debug)]
+pub struct Ports<D> {
+    /// Simulated time.
+    pub clock: SimClock,
+    /// Prices.
+    pub feed: Box<dyn Feed>,
+    /// What to hold at those prices.
+    pub strategies: Strategies,
+    /// Where orders go.
+    pub venue: Rc<dyn Venue>,
+    /// The books.
+    pub books: Box<dyn Books>,
+    /// Where messages wait that could not be handled.
+    pub letters: D,
+    /// The internal stream.
+    pub stream: Box<dyn Stream>,
+    /// Whether the schema is one that this program understands.
+    pub gate: Box<dyn Gate>,
+    /// Who is told.
+    pub alerts: Rc<dyn Alerts>,
+}
+
+/// Says whether the schema lets the host trade.
+pub trait Gate: std::fmt::Debug {
+    /// The verdict of now.
+    fn state(&self) -> SchemaGate;
+}
+
+/// A gate that was decided at start-up.
+impl Gate for SchemaGate {
+    fn state(&self) -> SchemaGate {
+        self.clone()
+    }
+}
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Decides ids and jitter.
+    pub seed: u64,
+    /// The account that trades.
+    pub account: Account,
+    /// One rule may be broken on purpose, to see its invariant fail.
+    pub controls: Controls,
+    /// Where this process kills itself, for crash tests.
+    pub crash_at: Option<CrashAt>,
+    /// Shows how many bars have passed.
+    pub progress: Option<ProgressBar>,
+    /// Simulated time at which an operator halts and flattens, for drills.
+    pub halt_at: Option<Timestamp>,
+}
+
+/// The rules of the host; the defaults are the right ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Controls {
+    /// How orders are sent.
+    pub submitting: Submitting,
+    /// Whether repeats are recognised.
+    pub repeats: Repeats,
+    /// When a place in the stream is written.
+    pub committing: Committing,
+    /// How differences are repaired.
+    pub repair: recon::Repair,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Self {
+            submitting: Submitting::Once,
+            repeats: Repeats::Recognised,
+            committing: Committing::WithLetter,
+            repair: recon::Repair::Planned,
+        }
+    }
+}
+
+/// Why a run stopped before its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The books cannot be written or read.
+    #[error("the books: {0}")]
+    Books(String),
+    /// The letters cannot be written or read.
+    #[error("the letters: {0}")]
+    Letters(String),
+    /// The host refuses to trade.
+    #[error("refused to trade: {0}")]
+    Refused(String),
+    /// Nothing can happen any more.
+    #[error(transparent)]
+    Deadlock(#[from] crate::runtime::Deadlock),
+}
+
+/// The parts as the tasks share them.
+#[derive(Debug)]
+pub struct Host {
+    /// Simulated time.
+    pub clock: SimClock,
+    /// The books.
+    pub accounts: Rc<Accounts>,
+    /// Where orders go; only the guard calls it.
+    pub venue: Rc<dyn Venue>,
+    /// The seam in front of the venue.
+    pub guard: Guard,
+    /// What the strategies want.
+    pub desk: Desk,
+    /// The halt.
+    pub halt: Halt,
+    /// What this process saw.
+    pub watch: Rc<Watch>,
+    /// How the books are compared.
+    pub rules: recon::Rules,
+    /// Wakes the task that reads the venue's events.
+    pub poll: Nudge,
+    /// Wakes the task that works an instrument.
+    pub nudges: Vec<Nudge>,
+    /// Last prices, for unrealised profit.
+    pub marks: RefCell<BTreeMap<InstrumentId, Amount>>,
+    alerts: Rc<dyn Alerts>,
+    gate: Box<dyn Gate>,
+    instruments: Vec<Instrument>,
+    instrument_ids: Vec<InstrumentId>,
+    reconciled: Cell<recon::Counts>,
+    unknown_resolved: Cell<u64>,
+    known_findings: RefCell<BTreeSet<FindingId>>,
+    started: Cell<bool>,
+    failed: RefCell<Option<Stop>>,
+    failure: Nudge,
+    crash_at: Option<CrashAt>,
+    passed: Cell<u32>,
+}
+
+impl Host {
+    /// The ledger's name of an instrument.
+    pub fn instrument_id(&self, instrument: usize) -> &InstrumentId {
+        &self.instrument_ids[instrument]
+    }
+
+    /// The venue's name of an instrument.
+    pub fn symbol(&self, instrument: usize) -> &str {
+        self.instruments[instrument].symbol.as_str()
+    }
+
+    /// The verdict on the schema.
+    pub fn gate_state(&self) -> SchemaGate {
+        self.gate.state()
+    }
+
+    /// Whether a new order may be made.
+    pub fn may_trade(&self) -> bool {
+        self.started.get() && self.gate.state() == SchemaGate::ReadWrite && !self.halt.is_on()
+    }
+
+    /// The wish to hold nothing.
+    pub fn flat(&self, instrument: usize) -> Wanted {
+        let target = Target { instrument, quantity: Decimal::ZERO, style: Style::Market };
+        Wanted { strategy: "halt", target, at: self.clock.now() }
+    }
+
+    /// Trading may begin.
+    pub fn open_trading(&self) {
+        self.started.set(true);
+        self.nudge_all();
+    }
+
+    /// Trading is over.
+    pub fn close_trading(&self) {
+        self.started.set(false);
+    }
+
+    /// Has every instrument looked at.
+    pub fn nudge_all(&self) {
+        self.nudges.iter().for_each(Nudge::raise);
+    }
+
+    /// Tells a human.
+    pub fn alert(&self, name: &'static str, text: String) {
+        self.alerts.raise(Alert { at: self.clock.now(), severity: Severity::High, name, text });
+    }
+
+    /// How many alerts were raised.
+    pub fn alerts_raised(&self) -> usize {
+        self.alerts.raised()
+    }
+
+    /// Notes whether the venue talks to us, from the outcome of any call.
+    pub fn observe<T>(&self, called: &Result<T, Stopped<CallError>>) {
+        match called {
+            Ok(_) => self.watch.answered(self.clock.now()),
+            Err(Stopped { error: CallError::Venue(VenueError::Refused), .. }) => {
+                self.watch.refused(self.clock.now());
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Until when the venue may accept an order of ours.
+    pub fn accept_by(&self, order: Uuid) -> Option<Timestamp> {
+        self.accounts.view().order(order).map(|order| order.intent().accept_by)
+    }
+
+    /// Whether the outcome of an order is still open.
+    pub fn is_unresolved(&self, order: Uuid) -> bool {
+        self.accounts.view().order(order).is_some_and(|order| order.status().is_unresolved())
+    }
+
+    /// An outcome that was unknown has been found out.
+    pub fn count_resolved(&self) {
+        self.unknown_resolved.set(self.unknown_resolved.get() + 1);
+    }
+
+    /// Outcomes that were unknown and have been found out.
+    pub fn unknown_resolved(&self) -> u64 {
+        self.unknown_resolved.get()
+    }
+
+    /// Whether a finding is seen for the first time.
+    pub fn is_news(&self, finding: FindingId) -> bool {
+        self.known_findings.borrow_mut().insert(finding)
+    }
+
+    /// Adds a comparison to the counts.
+    pub fn count_reconciled(&self, report: &Comparison, applied: usize) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let mut counts = self.reconciled.get();
+        counts.runs += 1;
+        counts.found += count(report.findings.len() - report.deferred().count());
+        counts.auto_resolved += count(applied);
+        counts.manual += count(report.manual());
+        self.reconciled.set(counts);
+    }
+
+    /// What the comparisons came to.
+    pub fn reconciled(&self) -> recon::Counts {
+        self.reconciled.get()
+    }
+
+    /// A place where a crash test may end this process.
+    pub fn crash_point(&self, point: &str) {
+        if let Some(crash_at) = &self.crash_at {
+            crash_at.pass(point, &self.passed);
+        }
+    }
+
+    /// Whether an order of this instrument may trade at the next price.
+    fn has_open_orders(&self, instrument: usize) -> bool {
+        let id = self.instrument_id(instrument);
+        self.accounts.view().open_orders().any(|order| order.intent().instrument == *id)
+    }
+
+    /// Takes every tick of one moment; gives back the bars that it completed.
+    ///
+    /// # Errors
+    /// A price outside of what the books take.
+    pub fn follow(&self, feed: &mut dyn Feed, at: Timestamp) -> Result<Vec<Bar>, Stop> {
+        let mut closed = Vec::new();
+        let mut marks = self.marks.borrow_mut();
+        while feed.peek_time() == Some(at)
+            && let Some(tick) = feed.next()
+        {
+            let mark = Amount::try_from(tick.bid)?;
+            marks.insert(self.instrument_id(tick.instrument).clone(), mark);
+            closed.extend(tick.completes);
+            if self.has_open_orders(tick.instrument) {
+                self.poll.raise();
+            }
+        }
+        Ok(closed)
+    }
+
+    fn fail(&self, stop: Stop) {
+        self.failed.borrow_mut().get_or_insert(stop);
+        self.failure.raise();
+    }
+
+    async fn failure(&self) -> Stop {
+        loop {
+            self.failure.wait().await;
+            if let Some(stop) = self.failed.borrow().clone() {
+                return stop;
+            }
+        }
+    }
+}
+
+/// Runs a host to the end of its market data.
+///
+/// # Errors
+/// [`Stop`] when the host refuses to trade, or can no longer keep its books.
+pub fn run<D: DeadLetterStore + 'static>(
+    ports: Ports<D>,
+    settings: Settings,
+) -> anyhow::Result<Report> {
+    let simulation = Simulation::new(ports.clock.clone());
+    let tasks = simulation.tasks();
+    let outcome = simulation.run(async move { story(ports, settings, tasks).await })?;
+    outcome
+}
+
+async fn story<D: DeadLetterStore + 'static>(
+    ports: Ports<D>,
+    settings: Settings,
+    tasks: Tasks,
+) -> anyhow::Result<Report> {
+    let Ports { clock, mut feed, mut strategies, venue, books, letters, stream, gate, alerts } =
+        ports;
+    let instruments = feed.instruments().to_vec();
+    let host = Rc::new(Host::new(
+        (clock, venue, books, gate, alerts),
+        instruments,
+        &settings,
+    )?);
+    let letters = Letters::new(letters, settings.controls.committing);
+    let mut consume = Consume::new(&host, &letters, settings.controls.repeats).await?;
+    let mut snapshots = Snapshots::new(&host, stream, &letters).await?;
+
+    let began = startup::begin(&host, &mut consume, &mut *feed, &mut strategies).await?;
+    snapshots.verify_pending().await?;
+    let consume = Rc::new(futures::lock::Mutex::new(consume));
+
+    for instrument in 0..host.nudges.len() {
+        let worker = Rc::clone(&host);
+        let task = order::work(Rc::clone(&host), instrument);
+        tasks.start(async move {
+            if let Err(stop) = task.await {
+                worker.fail(stop);
+            }
+        });
+    }
+    start(&tasks, &host, events(Rc::clone(&host), Rc::clone(&consume)));
+    start(&tasks, &host, figures(Rc::clone(&host), Rc::clone(&consume)));
+    if let Some(at) = settings.halt_at {
+        start(&tasks, &host, drill(Rc::clone(&host), at));
+    }
+    host.open_trading();
+
+    let trading = {
+        let trade = trade(&host, &mut *feed, strategies, settings.progress, async || {
+            consume.lock().await.compare_everything().await?;
+            snapshots.take().await
+        });
+        let failure = host.failure();
+        futures::pin_mut!(trade, failure);
+        match futures::future::select(trade, failure).await {
+            futures::future::Either::Left((traded, _)) => traded,
+            futures::future::Either::Right((stop, _)) => Err(stop),
+        }
+    };
+    trading?;
+    host.close_trading();
+    let mut consume = consume.lock().await;
+    closing::settle(&host, &mut consume, &mut snapshots).await?;
+    closing::report(&host, &consume, &snapshots, began, feed.bars()).await
+}
+
+fn start(
+    tasks: &Tasks,
+    host: &Rc<Host>,
+    task: impl Future<Output = Result<(), Stop>> + 'static,
+) {
+    let host = Rc::clone(host);
+    tasks.start(async move {
+        if let Err(stop) = task.await {
+            host.fail(stop);
+        }
+    });
+}
+
+/// Reads the venue's events whenever something may have happened.
+async fn events<D: DeadLetterStore>(
+    host: Rc<Host>,
+    consume: Rc<futures::lock::Mutex<Consume<D>>>,
+) -> Result<(), Stop> {
+    loop {
+        host.poll.wait().await;
+        let reached = consume.lock().await.catch_up().await?;
+        host.nudge_all();
+        if !reached {
+            // The venue does not talk to us; it will not be forgotten.
+            host.guard.pause().await;
+            host.poll.raise();
+        }
+    }
+}
+
+/// Compares the figures for as long as the run lasts.
+async fn figures<D: DeadLetterStore>(
+    host: Rc<Host>,
+    consume: Rc<futures::lock::Mutex<Consume<D>>>,
+) -> Result<(), Stop> {
+    loop {
+        host.clock.sleep(COMPARE_EVERY).await;
+        consume.lock().await.compare_figures().await?;
+    }
+}
+
+/// An operator halts and flattens.
+async fn drill(host: Rc<Host>, at: Timestamp) -> Result<(), Stop> {
+    use crate::halt::{Called, Cause, Depth};
+    host.clock.sleep_until(at).await;
+    let reason = "drill".to_owned();
+    host.halt.call(Called { at, cause: Cause::Operator, depth: Depth::Flatten, reason });
+    host.nudge_all();
+    Ok(())
+}
+
+/// Follows the market to its end.
+async fn trade(
+    host: &Rc<Host>,
+    feed: &mut dyn Feed,
+    mut strategies: Strategies,
+    progress: Option<ProgressBar>,
+    mut daily: impl AsyncFnMut() -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    if let Some(progress) = &progress {
+        progress.set_length(feed.bars());
+    }
+    let mut next_daily = host.clock.now().saturating_add(DAY);
+    let mut bars = 0;
+    while let Some(at) = feed.peek_time() {
+        while next_daily <= at {
+            host.clock.sleep_until(next_daily).await;
+            daily().await?;
+            next_daily = next_daily.saturating_add(DAY);
+        }
+        host.clock.sleep_until(at).await;
+        let closed = host.follow(feed, at)?;
+        bars += closed.len();
+        for wanted in wishes(&mut strategies, at, &closed) {
+            host.desk.want(wanted);
+        }
+        for bar in &closed {
+            host.desk.bar_closed(bar.instrument);
+            host.nudges[bar.instrument].raise();
+        }
+        if let Some(progress) = progress.as_ref().filter(|_| !closed.is_empty()) {
+            progress.set_position(u64::try_from(bars).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(())
+}
+
+/// What the strategies want after the bars that closed.
+pub fn wishes(strategies: &mut Strategies, at: Timestamp, closed: &[Bar]) -> Vec<Wanted> {
+    let mut wishes = Vec::new();
+    if !closed.is_empty() {
+        for strategy in strategies {
+            let name = strategy.name();
+            let targets = strategy.on_close(at, closed);
+            wishes.extend(targets.into_iter().map(|target| Wanted { strategy: name, target, at }));
+        }
+    }
+    wishes
+}
+
+type Parts = (SimClock, Rc<dyn Venue>, Box<dyn Books>, Box<dyn Gate>, Rc<dyn Alerts>);
+
+impl Host {
+    fn new(
+        (clock, venue, books, gate, alerts): Parts,
+        instruments: Vec<Instrument>,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
+        let ids = Ids::new(settings.seed);
+        let accounts = Accounts::new(books, settings.account.clone(), clock.clone(), ids);
+        let named = |instrument: &Instrument| InstrumentId::new(instrument.symbol.as_str());
+        let instrument_ids = instruments.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+        let controls = settings.controls;
+        Ok(Self {
+            guard: Guard::new(clock.clone(), Chance::new(settings.seed), controls.submitting)?,
+            desk: Desk::new(instruments.len()),
+            halt: Halt::default(),
+            watch: Rc::default(),
+            rules: recon::Rules::new(&instruments, controls.repair)?,
+            poll: Nudge::default(),
+            nudges: instruments.iter().map(|_| Nudge::default()).collect(),
+            marks: RefCell::default(),
+            accounts: Rc::new(accounts),
+            reconciled: Cell::default(),
+            unknown_resolved: Cell::default(),
+            known_findings: RefCell::default(),
+            started: Cell::default(),
+            failed: RefCell::default(),
+            failure: Nudge::default(),
+            crash_at: settings.crash_at.clone(),
+            passed: Cell::default(),
+            clock,
+            venue,
+            alerts,
+            gate,
+            instruments,
+            instrument_ids,
+        })
+    }
+}
+
+impl From<AmountError> for Stop {
+    fn from(error: AmountError) -> Self {
+        Self::Books(error.to_string())
+    }
+}
+
+impl From<NameError> for Stop {
+    fn from(error: NameError) -> Self {
+        Self::Books(error.to_string())
+    }
+}
+
+impl From<ReplayError> for Stop {
+    fn from(error: ReplayError) -> Self {
+        Self::Books(error.to_string())
+    }
+}
+
+impl From<ReconcileError> for Stop {
+    fn from(error: ReconcileError) -> Self {
+        Self::Books(error.to_string())
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Letters(error.to_string())
+    }
+}
+
+impl From<ConsumerError> for Stop {
+    fn from(error: ConsumerError) -> Self {
+        Self::Letters(error.to_string())
+    }
+}

@@ -1,0 +1,220 @@
+//! Looks into what a run left; changes nothing.
+
+use std::{fmt::Write as _, path::Path, rc::Rc};
+
+use backstop_dlq::{
+    DeadLetterStore, Source,
+    store::{Filter, Page},
+};
+use backstop_position_ledger::{journal, pnl::Snapshot};
+use rust_decimal::Decimal;
+
+use crate::{
+    accounts::Books,
+    chance::Chance,
+    http_venue::HttpVenue,
+    proof,
+    runtime::SimClock,
+    setup::{self, Folder, Stores, VENUE_FILE},
+    venue::{Audit, Venue},
+};
+
+/// Lines of a listing.
+const LISTED_MAX: u32 = 1_000;
+
+/// A folder that is looked into.
+#[derive(Debug)]
+pub struct Look {
+    folder: Folder,
+    stores: Stores,
+    market: std::sync::Arc<crate::market::Market>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// For the reader.
+    pub text: String,
+    /// Whether it is as it should be.
+    pub is_well: bool,
+}
+
+impl Look {
+    /// Opens a folder that no host works in.
+    ///
+    /// # Errors
+    /// When it holds no run, or one that this program does not understand.
+    pub fn at(folder: &Path, market: Option<&Path>) -> anyhow::Result<Self> {
+        anyhow::ensure!(folder.is_dir(), "{} is no folder", folder.display());
+        let market = setup::market(market)?;
+        let folder = Folder::take(Some(folder))?;
+        let db = setup::look_into(&folder)?;
+        let stores = Stores::open(db, setup::instruments(&market.instruments)?)?;
+        Ok(Self { folder, stores, market })
+    }
+}
+
+/// Lists the letters, with state, reason and note.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn letters(look: &Look) -> anyhow::Result<Seen> {
+    let store = &look.stores.letters;
+    let mut text = String::new();
+    let mut page = Some(Page::first(LISTED_MAX));
+    while let Some(wanted) = page {
+        let listing = pollster::block_on(store.list(&Filter::default(), wanted))?;
+        for letter in &listing.letters {
+            let message = letter.message();
+            writeln!(
+                text,
+                "{} {}/{} {} {} attempts {} replays {} {}",
+                letter.id(),
+                message.stream,
+                message.position,
+                letter.state().name(),
+                letter.reason().name(),
+                letter.attempts().count(),
+                letter.replays(),
+                letter.note().unwrap_or("")
+            )?;
+        }
+        page = listing.next;
+    }
+    let stats = pollster::block_on(store.stats())?;
+    write!(text, "{} letters, {} open", stats.total(), stats.open())?;
+    Ok(Seen { text, is_well: stats.open() == 0 })
+}
+
+/// Shows positions and balances.
+///
+/// # Errors
+/// A figure outside of the range.
+pub fn positions(look: &Look) -> anyhow::Result<Seen> {
+    let books = look.stores.ledger.books();
+    let mut text = String::new();
+    for position in books.positions() {
+        let average = position.average()?.map_or_else(|| "-".to_owned(), |a| a.to_string());
+        writeln!(
+            text,
+            "{:<8} {:>12} at {:<14} realised {}",
+            position.instrument().id(),
+            position.quantity(),
+            average,
+            position.realized_gross()
+        )?;
+    }
+    for (_, currency, balance) in books.balances() {
+        writeln!(
+            text,
+            "{currency:<8} {} = {} deposited + {} adjusted + {} realised - {} fees",
+            balance.total,
+            balance.deposited,
+            balance.adjusted,
+            balance.realized_gross,
+            balance.fees
+        )?;
+    }
+    let (open, entries) = (books.open_orders().count(), books.sequence());
+    write!(text, "{open} open orders, {entries} entries")?;
+    Ok(Seen { text, is_well: true })
+}
+
+/// Lists the published snapshots, each with whether it agrees with the books.
+///
+/// # Errors
+/// When the stream cannot be read.
+pub fn snapshots(look: &Look) -> anyhow::Result<Seen> {
+    let mut source = look.stores.stream.source(0);
+    let mut replay = look.stores.ledger.replay();
+    let (mut text, mut taken, mut agreeing) = (String::new(), 0_u64, 0_u64);
+    while let Some(message) = pollster::block_on(source.next())? {
+        taken += 1;
+        let verdict = match serde_json::from_slice::<Snapshot>(&message.payload) {
+            Ok(snapshot) => {
+                let books = replay.advance_to(snapshot.sequence)?;
+                let agrees = snapshot.verify().and_then(|()| snapshot.verify_against(books));
+                let at = jiff::Timestamp::from_millisecond(snapshot.at.as_millis())?;
+                let total = |(currency, amount): (_, &_)| format!("{currency} {amount}");
+                let realized: Vec<String> = snapshot.realized.iter().map(total).collect();
+                let unrealized: Vec<String> = snapshot.unrealized.iter().map(total).collect();
+                let checksum = snapshot.checksum;
+                agreeing += u64::from(agrees.is_ok());
+                let verdict = agrees.map_or_else(|error| error.to_string(), |()| "agrees".into());
+                format!(
+                    "{at} entry {} realised {realized:?} unrealised {unrealized:?} {checksum} {verdict}",
+                    snapshot.sequence
+                )
+            }
+            Err(error) => format!("is no snapshot: {error}"),
+        };
+        writeln!(text, "{verdict}")?;
+    }
+    write!(text, "{taken} snapshots, {agreeing} agree with the books")?;
+    Ok(Seen { text, is_well: taken == agreeing })
+}
+
+/// Verifies the journal's chain, and that money is conserved.
+///
+/// # Errors
+/// When the journal cannot be read; opening it has verified it once already.
+pub fn verify(look: &Look) -> anyhow::Result<Seen> {
+    let ledger = &look.stores.ledger;
+    let head = journal::verify(ledger.journal())?;
+    let conserved = ledger.books().check_conservation();
+    let is_well = conserved.is_ok() && head == ledger.books().checkpoint();
+    let money = conserved.map_or_else(|error| error.to_string(), |()| "money conserved".into());
+    let text = format!("{} entries verified, head {}, {money}", head.sequence, head.hash);
+    Ok(Seen { text, is_well })
+}
+
+/// Compares the books with the venue's own.
+///
+/// # Errors
+/// When the venue's file cannot be read, or its process does not answer.
+pub fn reconcile(look: &Look, venue: Option<&str>) -> anyhow::Result<Seen> {
+    let audit = match venue {
+        Some(url) => {
+            let clock = SimClock::new(look.stores.ledger.last_written_at()?.unwrap_or_default());
+            let venue: Rc<dyn Venue> = Rc::new(HttpVenue::new(url, clock, Chance::new(0))?);
+            pollster::block_on(venue.audit())?
+        }
+        None => audit_of_file(look)?,
+    };
+    let breaks = proof::level_with(look.stores.ledger.books(), &audit);
+    let adjusted: Vec<Decimal> = look
+        .stores
+        .ledger
+        .books()
+        .adjustments()
+        .map(|adjustment| adjustment.amount.try_into())
+        .collect::<Result<_, _>>()?;
+    let mut text = String::new();
+    for found in &breaks {
+        writeln!(text, "{found}")?;
+    }
+    write!(
+        text,
+        "{} trades at the venue, {} fills in the books, adjusted by {adjusted:?}, {} breaks",
+        audit.trades.len(),
+        look.stores.ledger.books().fills().len(),
+        breaks.len()
+    )?;
+    Ok(Seen { text, is_well: breaks.is_empty() })
+}
+
+/// The books of the venue that lived in the run's own process, from its file.
+fn audit_of_file(look: &Look) -> anyhow::Result<Audit> {
+    let file = look.folder.file(VENUE_FILE);
+    anyhow::ensure!(
+        file.exists(),
+        "{} is missing: the run traded against a venue of another process, name it with --venue",
+        file.display()
+    );
+    // A copy, because resuming a venue cuts a torn last line off.
+    let copy = tempfile::NamedTempFile::new()?;
+    std::fs::copy(&file, copy.path())?;
+    let mut venue = setup::venue_of(&look.market, copy.path())?;
+    let now = venue.now();
+    Ok(venue.audit(now))
+}

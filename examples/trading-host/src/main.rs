@@ -1,0 +1,249 @@
+//! The binary `trading-host`: arguments in, one run or one look, exit status out.
+
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::ProgressBar;
+use trading_host::{
+    crash::CrashAt,
+    faults::Profile,
+    fill::Repeats,
+    guard::Submitting,
+    host::{Controls, Stop},
+    inspect,
+    letters::Committing,
+    recon::Repair,
+    serve,
+    setup::{self, Request},
+};
+
+/// Trades recorded market data through a storm of faults, and proves that nothing was lost,
+/// doubled or invented.
+///
+/// Without arguments: `run --faults storm --seed 1`.
+/// Exit status: 0 when every invariant holds, 1 when one broke, 2 when it refused before trading.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Trade the market data to its end and report
+    Run(RunArgs),
+    /// Run the venue as a process of its own
+    Venue(VenueArgs),
+    /// List the letters that a run left
+    Letters(DataDir),
+    /// Show positions and balances that a run left
+    Positions(DataDir),
+    /// Compare the books that a run left with those of its venue's file
+    Reconcile(LookArgs),
+    /// List the snapshots of profit and loss that a run published
+    Snapshots(DataDir),
+    /// Verify the journal that a run left
+    Verify(DataDir),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Which faults the venue injects: none, calm or storm (a venue of its own process decides itself)
+    #[arg(long, default_value = "storm")]
+    faults: Profile,
+    /// Decides ids, jitter and faults
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Keep everything in this folder, so that a killed run goes on where it was
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Trade against a venue in another process, for example http://127.0.0.1:7070
+    #[arg(long, value_name = "URL")]
+    venue: Option<String>,
+    /// Read this market folder instead of the bundled year
+    #[arg(long, value_name = "DIR")]
+    market: Option<PathBuf>,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    report: Format,
+    /// Break one rule on purpose, to see its invariant fail
+    #[arg(long, value_enum, value_name = "RULE")]
+    break_rule: Option<Rule>,
+    /// Kill this process at the n-th passage of a point, for crash tests
+    #[arg(long, value_name = "POINT:N")]
+    crash_at: Option<CrashAt>,
+    /// Halt and flatten at this moment of simulated time, as a drill
+    #[arg(long, value_name = "RFC3339")]
+    halt_at: Option<jiff::Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Rule {
+    /// Send an order again though its outcome is unknown
+    PlainRetry,
+    /// Take every delivery for a trade of its own
+    NoDeduplication,
+    /// Write the place in the stream before the letter, and lose the letter
+    CommitBeforePut,
+    /// Let reconciliation overwrite our figures with the venue's
+    OverwriteBooks,
+}
+
+#[derive(Debug, Args)]
+struct VenueArgs {
+    /// Where to listen, for example 127.0.0.1:7070
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Which faults to inject: none, calm or storm
+    #[arg(long, default_value = "none")]
+    faults: Profile,
+    /// Decides the faults
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Keep the venue's file in this folder, so that a killed venue goes on where it was
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Read this market folder instead of the bundled year
+    #[arg(long, value_name = "DIR")]
+    market: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DataDir {
+    /// The folder that the run kept
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The market folder that the run traded, if it was not the bundled year
+    #[arg(long, value_name = "DIR")]
+    market: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct LookArgs {
+    #[command(flatten)]
+    at: DataDir,
+    /// The venue of another process, if the run traded against one
+    #[arg(long, value_name = "URL")]
+    venue: Option<String>,
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("error")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let command = Cli::parse().command;
+    match execute(command) {
+        Ok(status) => status,
+        Err(error) => {
+            let traded = matches!(
+                error.downcast_ref::<Stop>(),
+                Some(Stop::Books(_) | Stop::Letters(_) | Stop::Deadlock(_))
+            );
+            say(std::io::stderr(), &format!("trading-host: {error:#}"));
+            ExitCode::from(if traded { 1 } else { 2 })
+        }
+    }
+}
+
+fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
+    let default = || RunArgs {
+        faults: Profile::Storm,
+        seed: 1,
+        data_dir: None,
+        venue: None,
+        market: None,
+        report: Format::Text,
+        break_rule: None,
+        crash_at: None,
+        halt_at: None,
+    };
+    let look = |at: &DataDir, look: fn(&inspect::Look) -> anyhow::Result<inspect::Seen>| {
+        let seen = look(&inspect::Look::at(&at.data_dir, at.market.as_deref())?)?;
+        say(std::io::stdout(), &seen.text);
+        Ok(ExitCode::from(u8::from(!seen.is_well)))
+    };
+    match command {
+        None => run(default()),
+        Some(Command::Run(args)) => run(args),
+        Some(Command::Venue(args)) => venue(&args),
+        Some(Command::Letters(at)) => look(&at, inspect::letters),
+        Some(Command::Positions(at)) => look(&at, inspect::positions),
+        Some(Command::Snapshots(at)) => look(&at, inspect::snapshots),
+        Some(Command::Verify(at)) => look(&at, inspect::verify),
+        Some(Command::Reconcile(args)) => {
+            let look = inspect::Look::at(&args.at.data_dir, args.at.market.as_deref())?;
+            let seen = inspect::reconcile(&look, args.venue.as_deref())?;
+            say(std::io::stdout(), &seen.text);
+            Ok(ExitCode::from(u8::from(!seen.is_well)))
+        }
+    }
+}
+
+fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let mut settings = setup::settings(args.seed)?;
+    settings.controls = controls(args.break_rule);
+    settings.crash_at = args.crash_at;
+    settings.halt_at = args
+        .halt_at
+        .map(|at| backstop_clock::Timestamp::from_millis(at.as_millisecond()));
+    if std::io::stderr().is_terminal() {
+        settings.progress = Some(ProgressBar::new(0));
+    }
+    let request = Request {
+        faults: args.faults,
+        seed: args.seed,
+        data_dir: args.data_dir,
+        venue: args.venue,
+        market: args.market,
+    };
+    let report = setup::execute(&request, settings)?;
+    let text = match args.report {
+        Format::Text => report.to_string(),
+        Format::Json => serde_json::to_string_pretty(&report)?,
+    };
+    say(std::io::stdout(), &text);
+    Ok(ExitCode::from(u8::from(!report.ok)))
+}
+
+fn venue(args: &VenueArgs) -> anyhow::Result<ExitCode> {
+    serve::venue(&serve::Served {
+        listen: args.listen,
+        faults: args.faults,
+        seed: args.seed,
+        data_dir: args.data_dir.clone(),
+        market: args.market.clone(),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn controls(broken: Option<Rule>) -> Controls {
+    let right = Controls::default();
+    match broken {
+        None => right,
+        Some(Rule::PlainRetry) => Controls { submitting: Submitting::PlainRetry, ..right },
+        Some(Rule::NoDeduplication) => Controls { repeats: Repeats::Booked, ..right },
+        Some(Rule::CommitBeforePut) => Controls { committing: Committing::BeforeLetter, ..right },
+        Some(Rule::OverwriteBooks) => Controls { repair: Repair::Overwrite, ..right },
+    }
+}
+
+/// A reader that has gone away is no reason to fail.
+fn say(mut to: impl Write, text: &str) {
+    drop(writeln!(to, "{text}"));
+}

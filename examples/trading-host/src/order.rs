@@ -1,0 +1,359 @@
+//! The desk: turns the position that a strategy wants into orders, one instrument at a time.
+//!
+//! | the order's entry in the journal | what the process may do next |
+//! |---|---|
+//! | `Intended`, on disk | send it, once |
+//! | `Accepted` | wait for events, or cancel |
+//! | `OutcomeUnknown` | look it up; no other order of this instrument goes out |
+//! | `Resolved(NotApplied)`, `Rejected` | decide anew, with a new intent |
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use backstop_clock::{Clock, Sleep, Timestamp};
+use backstop_error_taxonomy::{Classify, Effect};
+use backstop_position_ledger::{
+    Amount, Fact, Outcome, Text,
+    error::AppendError,
+    fill::Side,
+    order::{Event, Intent, Resolution, Strategy as StrategyName, VenueOrderId},
+};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::{
+    guard::CallError,
+    host::{Host, Stop},
+    strategy::{Style, Target},
+    venue::{self, FaultSubject, OrderRequest, VenueError},
+};
+
+/// An order that the venue has not accepted by then is none, and the venue enforces it.
+pub const ACCEPT_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long the desk waits for the events of a cancel before it looks again.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The first wait between two look-ups of one order, doubled up to the longest.
+const LOOK_UP_FIRST: Duration = Duration::from_millis(500);
+const LOOK_UP_LONGEST: Duration = Duration::from_secs(30);
+
+/// What is wanted of one instrument, as the strategy said it last.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The strategy's name.
+    pub strategy: &'static str,
+    /// The position and how to get there.
+    pub target: Target,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+/// The wishes of all strategies.
+#[derive(Debug)]
+pub struct Desk {
+    wanted: RefCell<Vec<Option<Wanted>>>,
+    /// The venue said no; nothing more is tried before the instrument's next bar.
+    refused: RefCell<Vec<bool>>,
+}
+
+/// What the desk does next for an instrument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Rest,
+    /// Take these orders from the book first.
+    Cancel(Vec<Uuid>),
+    /// Something is not known yet.
+    Wait,
+    /// Send an order for this signed quantity.
+    Order {
+        /// Above zero to buy, below to sell.
+        quantity: Amount,
+        /// How.
+        style: Style,
+        /// Who wanted it.
+        strategy: &'static str,
+        /// When it leaves the book.
+        expire_at: Option<Timestamp>,
+    },
+}
+
+impl Desk {
+    /// A desk for so many instruments.
+    pub fn new(instruments: usize) -> Self {
+        Self {
+            wanted: RefCell::new(vec![None; instruments]),
+            refused: RefCell::new(vec![false; instruments]),
+        }
+    }
+
+    /// A strategy has spoken.
+    pub fn want(&self, wanted: Wanted) {
+        let instrument = wanted.target.instrument;
+        if let Some(slot) = self.wanted.borrow_mut().get_mut(instrument) {
+            *slot = Some(wanted);
+        }
+    }
+
+    /// A bar of the instrument has closed: what was refused may be tried again.
+    pub fn bar_closed(&self, instrument: usize) {
+        if let Some(refused) = self.refused.borrow_mut().get_mut(instrument) {
+            *refused = false;
+        }
+    }
+
+    fn refuse(&self, instrument: usize) {
+        if let Some(refused) = self.refused.borrow_mut().get_mut(instrument) {
+            *refused = true;
+        }
+    }
+
+    fn is_refused(&self, instrument: usize) -> bool {
+        self.refused.borrow().get(instrument).copied().unwrap_or(true)
+    }
+
+    fn wanted(&self, instrument: usize) -> Option<Wanted> {
+        self.wanted.borrow().get(instrument).cloned().flatten()
+    }
+}
+
+/// Decides the next step from the books and the wish; changes nothing.
+///
+/// # Errors
+/// An amount that leaves the range.
+pub fn next_step(host: &Host, instrument: usize) -> Result<Step, Stop> {
+    let id = host.instrument_id(instrument);
+    let books = host.accounts.view();
+    let mut resting = Vec::new();
+    let mut remaining = Amount::ZERO;
+    for order in books.open_orders().filter(|order| order.intent().instrument == *id) {
+        if order.status().is_unresolved() {
+            return Ok(Step::Wait);
+        }
+        let intent = order.intent();
+        let open = intent.side.signed(intent.quantity.checked_sub(order.filled())?);
+        remaining = remaining.checked_add(open)?;
+        resting.push((intent.order_id, intent.limit));
+    }
+    drop(books);
+    let cancel = |resting: Vec<(Uuid, Option<Amount>)>| {
+        Step::Cancel(resting.into_iter().map(|(id, _)| id).collect())
+    };
+
+    let halted = host.halt.is_on();
+    if halted && !resting.is_empty() && !(host.halt.flattens() && resting.iter().all(is_market)) {
+        return Ok(cancel(resting));
+    }
+    if halted && !host.halt.flattens() || host.desk.is_refused(instrument) {
+        return Ok(Step::Rest);
+    }
+    let wanted = if halted { Some(host.flat(instrument)) } else { host.desk.wanted(instrument) };
+    let Some(Wanted { strategy, target, at }) = wanted else { return Ok(Step::Rest) };
+    let (limit, expire_at) = match target.style {
+        Style::Market => (None, None),
+        Style::Limit { price, good_for } => {
+            (Some(Amount::try_from(price)?), Some(at.saturating_add(good_for)))
+        }
+    };
+    let held = host.accounts.quantity(id);
+    let missing = Amount::try_from(target.quantity)?.checked_sub(held)?;
+    if resting.is_empty() {
+        // A limit that ran out has said what it had to say.
+        let is_over = expire_at.is_some_and(|end| host.clock.now() >= end);
+        if missing.is_zero() || is_over || !(halted || host.may_trade()) {
+            return Ok(Step::Rest);
+        }
+        return Ok(Step::Order { quantity: missing, style: target.style, strategy, expire_at });
+    }
+    let as_wanted = remaining == missing && resting.iter().all(|(_, price)| *price == limit);
+    Ok(if as_wanted { Step::Rest } else { cancel(resting) })
+}
+
+fn is_market(resting: &(Uuid, Option<Amount>)) -> bool {
+    resting.1.is_none()
+}
+
+/// Works one instrument for as long as the run lasts.
+///
+/// # Errors
+/// [`Stop`] when the books can no longer be written.
+pub async fn work(host: Rc<Host>, instrument: usize) -> Result<(), Stop> {
+    loop {
+        host.nudges[instrument].wait().await;
+        loop {
+            match next_step(&host, instrument)? {
+                Step::Rest => break,
+                Step::Wait => host.clock.sleep(CANCEL_PATIENCE).await,
+                Step::Cancel(orders) => cancel(&host, &orders).await,
+                Step::Order { quantity, style, strategy, expire_at } => {
+                    let order = intend(&host, instrument, quantity, (style, strategy, expire_at))?;
+                    submit(&host, instrument, order).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn cancel(host: &Host, orders: &[Uuid]) {
+    for order in orders {
+        let cancelled = host.guard.repeat(|| host.venue.cancel(*order)).await;
+        host.observe(&cancelled);
+    }
+    // What became of the order comes as an event, a last fill included.
+    host.poll.raise();
+    host.clock.sleep(CANCEL_PATIENCE).await;
+}
+
+/// Writes the intent down and waits until it is on disk.
+fn intend(
+    host: &Host,
+    instrument: usize,
+    quantity: Amount,
+    (style, strategy, expire_at): (Style, &'static str, Option<Timestamp>),
+) -> Result<OrderRequest, Stop> {
+    let now = host.clock.now();
+    let order_id = host.accounts.mint("order");
+    let (side, venue_side) = if quantity.is_negative() {
+        (Side::Sell, venue::Side::Sell)
+    } else {
+        (Side::Buy, venue::Side::Buy)
+    };
+    let limit: Option<Decimal> = match style {
+        Style::Market => None,
+        Style::Limit { price, .. } => Some(price),
+    };
+    let intent = Intent {
+        order_id,
+        tag: host.accounts.mint("tag"),
+        instrument: host.instrument_id(instrument).clone(),
+        side,
+        quantity: quantity.abs(),
+        limit: limit.map(Amount::try_from).transpose()?,
+        accept_by: now.saturating_add(ACCEPT_WITHIN),
+        strategy: StrategyName::new(strategy)?,
+    };
+    let request = OrderRequest {
+        client_order_id: order_id,
+        tag: intent.tag,
+        symbol: host.symbol(instrument).to_owned(),
+        side: venue_side,
+        quantity: Decimal::try_from(intent.quantity)?,
+        limit,
+        accept_by: intent.accept_by,
+        expire_at,
+    };
+    let intended = host.accounts.post_durably(now, order_id, Fact::intended(intent))?;
+    if !matches!(intended, Outcome::Applied { .. }) {
+        // An id that was used before must not leave the process a second time.
+        return Err(Stop::Books(format!("order id {order_id} is in the journal already")));
+    }
+    host.crash_point("intended");
+    Ok(request)
+}
+
+/// Sends an intent that is on disk, and does not leave before its outcome is known.
+async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(), Stop> {
+    let order_id = order.client_order_id;
+    let subject = FaultSubject::Order(order_id);
+    let submitted = host.guard.submit(&*host.venue, &order).await;
+    host.crash_point("submitted");
+    let now = host.clock.now();
+    let stopped = match submitted {
+        Ok(finished) => {
+            if finished.attempts > 1 {
+                host.watch.notice(subject.clone(), now);
+            }
+            host.watch.repair(subject, now);
+            let venue_order_id = VenueOrderId::new(&finished.value.venue_order_id)?;
+            let accepted = Event::Accepted { venue_order_id };
+            host.accounts.note(order_id, accepted)?;
+            host.poll.raise();
+            return Ok(());
+        }
+        Err(stopped) => stopped,
+    };
+    host.watch.notice(subject.clone(), now);
+    if matches!(stopped.error, CallError::Venue(VenueError::Refused)) {
+        host.watch.refused(now);
+    }
+    match stopped.class().effect() {
+        Effect::NotApplied => {
+            let rejected = match &stopped.error {
+                CallError::Venue(VenueError::Rejected { reason }) => Some(reason.clone()),
+                _ => None,
+            };
+            let event = match &rejected {
+                Some(reason) => Event::Rejected { reason: Text::clipped(reason) },
+                None => Event::Resolved(Resolution::NotApplied),
+            };
+            host.accounts.note(order_id, event)?;
+            host.watch.repair(subject, now);
+            if rejected.is_some() {
+                host.desk.refuse(instrument);
+            } else {
+                host.guard.pause().await;
+            }
+        }
+        Effect::Unknown | Effect::Applied => {
+            // An event may have brought the answer meanwhile.
+            if host.is_unresolved(order_id) {
+                host.accounts.note(order_id, Event::OutcomeUnknown)?;
+            }
+            host.crash_point("doubted");
+            resolve(host, order_id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks an order up until its outcome is certain, and writes it down.
+///
+/// Nothing found stays unknown until the venue's own clock has passed the deadline: until then
+/// the order may still be accepted.
+///
+/// # Errors
+/// [`Stop`] when the books can no longer be written.
+pub async fn resolve(host: &Host, order_id: Uuid) -> Result<(), Stop> {
+    let mut wait = LOOK_UP_FIRST;
+    let event = loop {
+        host.clock.sleep(wait).await;
+        wait = wait.saturating_mul(2).min(LOOK_UP_LONGEST);
+        let Some(accept_by) = host.accept_by(order_id) else { return Ok(()) };
+        let looked_up = host.guard.repeat(|| host.venue.look_up(order_id)).await;
+        host.observe(&looked_up);
+        let Ok(found) = looked_up else { continue };
+        match found.orders.first() {
+            Some(order) => break outcome_of(order)?,
+            None if found.venue_time > accept_by => {
+                break Event::Resolved(Resolution::NotApplied);
+            }
+            None => {}
+        }
+    };
+    let now = host.clock.now();
+    // An event of the order may have settled it meanwhile.
+    if host.is_unresolved(order_id) {
+        host.accounts.note(order_id, event)?;
+        host.count_resolved();
+    }
+    host.watch.repair(FaultSubject::Order(order_id), now);
+    host.poll.raise();
+    Ok(())
+}
+
+fn outcome_of(order: &venue::VenueOrder) -> Result<Event, Stop> {
+    Ok(match &order.status {
+        venue::VenueOrderStatus::Rejected { reason } => {
+            Event::Rejected { reason: Text::clipped(reason) }
+        }
+        _ => Event::Resolved(Resolution::Accepted {
+            venue_order_id: VenueOrderId::new(&order.venue_order_id)?,
+        }),
+    })
+}
+
+impl From<AppendError> for Stop {
+    fn from(error: AppendError) -> Self {
+        Self::Books(error.to_string())
+    }
+}

@@ -1,0 +1,421 @@
+//! Proves, or disproves, what must hold whatever fails, against the venue's own audit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use backstop_clock::Timestamp;
+use backstop_position_ledger::{
+    Amount, Books, InstrumentId,
+    fill::{Booked, Side, Source},
+    order::Status,
+};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::{
+    host::Host,
+    report::{
+        Breaker, DeadLetters, Fills, Invariant, Ledger, Money, OpenLetter, Orders, PnlSnapshots,
+        Reconciliation, Report,
+    },
+    snapshots,
+    startup::Began,
+    venue::{self, Audit, FaultSubject, Trade},
+};
+
+/// Faults whose harm is meant to stay: a reject is an answer, and a clock is what it is.
+const NOT_RECOVERABLE: [&str; 2] = ["reject", "clock_skew"];
+
+/// Puts the report together.
+///
+/// `seed`, `elapsed_ms` and `durable_commits` are the caller's to fill in.
+pub fn report(
+    host: &Host,
+    audit: &Audit,
+    began: Began,
+    market_events: u64,
+    dead_letters: DeadLetters,
+    open_letters: &[OpenLetter],
+    snapshots: snapshots::Counts,
+) -> Report {
+    let books = host.accounts.view();
+    let times = times(host, audit, began);
+    let orders = orders(host, &books, audit);
+    let replayed = host.accounts.replay();
+    let same = replayed.as_ref().is_ok_and(|again| {
+        again.head() == books.head() && figures(again) == figures(&books)
+    });
+    let level = level_with(&books, audit);
+    let chain = match &replayed {
+        Ok(_) if same => (true, format!("{} entries", books.sequence())),
+        Ok(_) => (false, "the journal leads to another state".to_owned()),
+        Err(error) => (false, error.to_string()),
+    };
+    let mut checks = vec![
+        one_order_per_intent(audit),
+        every_trade_once(host, &books, audit),
+        adjustments_are_drift(&books, audit),
+        ("books_equal_venue", level.is_empty(), first_or(&level, "to the last step")),
+        ("journal_replays", chain.0, chain.1.clone()),
+        ("letters_accounted_for", accounted(dead_letters, open_letters), listed(open_letters)),
+        (
+            "snapshots_verify",
+            snapshots.mismatched == 0 && snapshots.verified >= snapshots.taken,
+            format!("{} taken, {} verified", snapshots.taken, snapshots.verified),
+        ),
+        nothing_sent_when_closed(host, audit, began),
+    ];
+    let counts = host.reconciled();
+    if counts.manual > 0 {
+        checks.push(("no_manual_finding", false, format!("{} findings", counts.manual)));
+    }
+    let invariants: Vec<Invariant> = checks
+        .into_iter()
+        .map(|(name, holds, detail)| Invariant {
+            name: name.to_owned(),
+            holds: Some(holds),
+            detail,
+        })
+        .collect();
+    Report {
+        seed: 0,
+        market_events,
+        elapsed_ms: 0,
+        durable_commits: 0,
+        orders,
+        fills: fills(&books),
+        faults_injected: injected(audit),
+        retries: host.guard.retries(),
+        recovery_rate: times.recovery_rate,
+        detect_s_max: times.detect.as_secs_f64(),
+        recover_s_max: times.recover.as_secs_f64(),
+        consistency_age_s_max: times.consistency.as_secs_f64(),
+        breaker: Breaker {
+            opened: host.guard.breaker().opened,
+            rejected: host.guard.breaker().rejected,
+        },
+        dead_letters,
+        open_letters: open_letters.to_vec(),
+        reconciliation: Reconciliation {
+            runs: counts.runs,
+            found: counts.found,
+            auto_resolved: counts.auto_resolved,
+            manual: counts.manual,
+            remaining: length(level.len()),
+        },
+        pnl_snapshots: PnlSnapshots {
+            taken: snapshots.taken,
+            verified: snapshots.verified,
+            mismatched: snapshots.mismatched,
+        },
+        ledger: Ledger {
+            entries: books.sequence(),
+            fills: length(books.fills().len()),
+            head: books.head().to_string(),
+            chain_verified: chain.0,
+            equals_venue: level.is_empty(),
+        },
+        money: money(&books),
+        alerts: length(host.alerts_raised()),
+        halted: host.halt.called().map(|called| called.reason),
+        ok: invariants.iter().all(|invariant| invariant.holds == Some(true)),
+        invariants,
+    }
+}
+
+type Check = (&'static str, bool, String);
+
+fn one_order_per_intent(audit: &Audit) -> Check {
+    let duplicates = duplicates(audit);
+    let detail = match duplicates.first() {
+        None => format!("{} orders", audit.orders.len()),
+        Some(tag) => format!("{} intents with more than one order, first {tag}", duplicates.len()),
+    };
+    ("one_order_per_intent", duplicates.is_empty(), detail)
+}
+
+fn duplicates(audit: &Audit) -> Vec<Uuid> {
+    let mut seen = BTreeSet::new();
+    audit.orders.iter().map(|order| order.tag).filter(|tag| !seen.insert(*tag)).collect()
+}
+
+fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {
+    let dropped = dropped_trades(audit);
+    let mut faults = Vec::new();
+    let mut recovered = Vec::new();
+    for (_, trade) in &audit.trades {
+        let Some(booked) = find(host, books, trade) else {
+            faults.push(format!("{} lacks", trade.trade_id));
+            continue;
+        };
+        if !agrees(booked, trade) {
+            faults.push(format!("{} differs", trade.trade_id));
+        }
+        if booked.fill.source != Source::Stream {
+            recovered.push(trade.trade_id.clone());
+            if !dropped.contains(&trade.trade_id) {
+                faults.push(format!("{} was recovered, and had not been lost", trade.trade_id));
+            }
+        }
+    }
+    let (ours, theirs) = (books.fills().len(), audit.trades.len());
+    if ours != theirs {
+        faults.push(format!("{ours} fills for {theirs} trades"));
+    }
+    let whole = format!("{theirs} trades, recovered: [{}]", recovered.join(", "));
+    ("every_trade_once", faults.is_empty(), first_or(&faults, &whole))
+}
+
+/// Trades whose every event was dropped for good.
+fn dropped_trades(audit: &Audit) -> BTreeSet<String> {
+    audit.dropped_trades.iter().cloned().collect()
+}
+
+fn find<'b>(host: &Host, books: &'b Books, trade: &Trade) -> Option<&'b Booked> {
+    let instrument = InstrumentId::new(&trade.symbol).ok()?;
+    let trade_id = backstop_position_ledger::fill::TradeId::new(&trade.trade_id).ok()?;
+    books.fill(host.accounts.account(), &instrument, &trade_id)
+}
+
+fn agrees(booked: &Booked, trade: &Trade) -> bool {
+    let fill = &booked.fill;
+    let side = match fill.side {
+        Side::Buy => venue::Side::Buy,
+        Side::Sell => venue::Side::Sell,
+    };
+    let same = |ours: Amount, theirs: Decimal| Amount::try_from(theirs) == Ok(ours);
+    side == trade.side
+        && same(fill.quantity, trade.quantity)
+        && same(fill.price, trade.price)
+        && same(fill.fee, trade.fee)
+        && fill.fee_currency.as_str() == trade.fee_currency
+}
+
+fn adjustments_are_drift(books: &Books, audit: &Audit) -> Check {
+    let mut drift: BTreeMap<&str, Decimal> = BTreeMap::new();
+    for fault in &audit.faults {
+        if let FaultSubject::Balance(currency, amount) = &fault.subject {
+            *drift.entry(currency).or_default() += *amount;
+        }
+    }
+    let mut adjusted: BTreeMap<&str, Decimal> = BTreeMap::new();
+    let mut unreadable = false;
+    for adjustment in books.adjustments() {
+        match Decimal::try_from(adjustment.amount) {
+            Ok(amount) => *adjusted.entry(adjustment.currency.as_str()).or_default() += amount,
+            Err(_) => unreadable = true,
+        }
+    }
+    let holds = !unreadable && drift == adjusted;
+    ("adjustments_are_drift", holds, format!("adjusted {adjusted:?}, injected {drift:?}"))
+}
+
+/// What differs between our figures and the venue's.
+pub fn level_with(books: &Books, audit: &Audit) -> Vec<String> {
+    let ours = figures(books);
+    let mut theirs = BTreeMap::new();
+    let kinds =
+        [("position", &audit.positions), ("balance", &audit.balances), ("fees", &audit.fees)];
+    for (kind, rows) in kinds {
+        for (name, amount) in rows.iter().filter(|(_, amount)| !amount.is_zero()) {
+            let amount = Amount::try_from(*amount).map_or_else(|e| e.to_string(), |a| a.to_string());
+            theirs.insert((kind, name.clone()), amount);
+        }
+    }
+    let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let differs = keys.into_iter().filter(|key| ours.get(*key) != theirs.get(*key));
+    differs
+        .map(|key| format!("{} {}: {:?} != {:?}", key.0, key.1, ours.get(key), theirs.get(key)))
+        .collect()
+}
+
+/// Positions, balances and fees that are not zero, as canonical text.
+fn figures(books: &Books) -> BTreeMap<(&'static str, String), String> {
+    let mut figures = BTreeMap::new();
+    let mut put = |kind, name: &str, amount: Amount| {
+        if !amount.is_zero() {
+            figures.insert((kind, name.to_owned()), amount.to_string());
+        }
+    };
+    for position in books.positions() {
+        put("position", position.instrument().id().as_str(), position.quantity());
+    }
+    for (_, currency, balance) in books.balances() {
+        put("balance", currency.as_str(), balance.total);
+        put("fees", currency.as_str(), balance.fees);
+    }
+    figures
+}
+
+/// Every letter is settled, or listed here with its reason.
+fn accounted(letters: DeadLetters, open: &[OpenLetter]) -> bool {
+    letters.remaining == length(open.len())
+}
+
+fn listed(open: &[OpenLetter]) -> String {
+    let lines: Vec<String> =
+        open.iter().map(|letter| format!("{} {} {}", letter.id, letter.state, letter.reason)).collect();
+    format!("open: [{}]", lines.join(", "))
+}
+
+/// What came to the venue's door was let through by gate, halt and breaker, so many times.
+fn nothing_sent_when_closed(host: &Host, audit: &Audit, began: Began) -> Check {
+    let mut arrived: BTreeMap<Uuid, u32> = BTreeMap::new();
+    for (at, tag) in &audit.submits {
+        if *at >= began.at {
+            *arrived.entry(*tag).or_default() += 1;
+        }
+    }
+    let uninvited: Vec<String> = arrived
+        .iter()
+        .filter(|(tag, times)| host.guard.sent(**tag) < **times)
+        .map(|(tag, times)| format!("{tag} came {times} times"))
+        .collect();
+    let detail = format!("{} intents came to the venue", arrived.len());
+    ("nothing_sent_when_closed", uninvited.is_empty(), first_or(&uninvited, &detail))
+}
+
+fn orders(host: &Host, books: &Books, audit: &Audit) -> Orders {
+    let mut orders = Orders {
+        unknown_resolved: host.unknown_resolved(),
+        duplicates_at_venue: length(duplicates(audit).len()),
+        ..Orders::default()
+    };
+    for order in books.orders() {
+        orders.intended += 1;
+        match order.status() {
+            Status::Rejected => orders.rejected += 1,
+            _ if order.venue_order_id().is_some() => orders.accepted += 1,
+            _ => {}
+        }
+    }
+    orders
+}
+
+fn fills(books: &Books) -> Fills {
+    let mut fills = Fills::default();
+    for booked in books.fills() {
+        fills.total += 1;
+        let whole = books.order(booked.fill.order_id).map(|order| order.intent().quantity);
+        if whole.is_some_and(|whole| booked.fill.quantity < whole) {
+            fills.partial += 1;
+        }
+        if booked.fill.source != Source::Stream {
+            fills.recovered += 1;
+        }
+    }
+    fills
+}
+
+fn injected(audit: &Audit) -> BTreeMap<String, u64> {
+    let mut injected = BTreeMap::new();
+    for fault in &audit.faults {
+        *injected.entry(fault.kind.clone()).or_default() += 1;
+    }
+    injected
+}
+
+fn money(books: &Books) -> BTreeMap<String, Money> {
+    let of = |(_, currency, balance): (_, &backstop_position_ledger::Currency, backstop_position_ledger::money::Balance)| {
+        let money = Money {
+            realized_gross: balance.realized_gross.to_string(),
+            fees: balance.fees.to_string(),
+            balance: balance.total.to_string(),
+        };
+        (currency.as_str().to_owned(), money)
+    };
+    books.balances().into_iter().map(of).collect()
+}
+
+struct Times {
+    recovery_rate: f64,
+    detect: Duration,
+    recover: Duration,
+    consistency: Duration,
+}
+
+/// Joins the venue's faults with what the host saw of them.
+fn times(host: &Host, audit: &Audit, began: Began) -> Times {
+    let (mut recoverable, mut recovered) = (0_u32, 0_u32);
+    let (mut detect, mut recover) = (Duration::ZERO, Duration::ZERO);
+    for fault in &audit.faults {
+        if fault.at < began.at
+            || NOT_RECOVERABLE.contains(&fault.kind.as_str())
+            || fault.subject == FaultSubject::Other
+        {
+            continue;
+        }
+        let (noticed, from, repaired) = seen(host, audit, fault);
+        recoverable += 1;
+        if let Some(noticed) = noticed {
+            detect = detect.max(noticed.since(fault.at));
+        }
+        if let Some(repaired) = repaired {
+            recovered += 1;
+            recover = recover.max(outside_outages(audit, from, repaired));
+        }
+    }
+    let consistency = audit
+        .trades
+        .iter()
+        .filter(|(at, _)| *at >= began.at)
+        .filter_map(|(at, trade)| {
+            let booked = host.watch.booked_at(&trade.trade_id)?;
+            Some(outside_outages(audit, *at, booked))
+        })
+        .max()
+        .unwrap_or_default();
+    let share = if recoverable == 0 {
+        1.0
+    } else {
+        share(recovered, recoverable)
+    };
+    Times { recovery_rate: share, detect, recover, consistency }
+}
+
+#[expect(clippy::float_arithmetic, reason = "a share for the reader, not an amount")]
+fn share(part: u32, whole: u32) -> f64 {
+    f64::from(part) / f64::from(whole)
+}
+
+/// When the host noticed a fault, from when repair counts, and when it was repaired.
+fn seen(
+    host: &Host,
+    audit: &Audit,
+    fault: &venue::AuditedFault,
+) -> (Option<Timestamp>, Timestamp, Option<Timestamp>) {
+    match &fault.subject {
+        FaultSubject::Outage(number) => {
+            let index = usize::try_from(*number).unwrap_or(usize::MAX);
+            let over = audit.outages.get(index).and_then(|outage| outage.1);
+            let noticed = host.watch.first_refusal_from(fault.at);
+            let repaired = over.and_then(|over| host.watch.first_answer_from(over));
+            (noticed, over.unwrap_or(fault.at), repaired)
+        }
+        FaultSubject::Balance(currency, _) => {
+            let subject = FaultSubject::Balance(currency.clone(), Decimal::ZERO);
+            let watch = &host.watch;
+            (watch.noticed_at(&subject), fault.at, watch.repaired_at(&subject))
+        }
+        subject => (host.watch.noticed_at(subject), fault.at, host.watch.repaired_at(subject)),
+    }
+}
+
+/// The time between two moments in which the venue could be reached.
+fn outside_outages(audit: &Audit, from: Timestamp, to: Timestamp) -> Duration {
+    let away = audit.outages.iter().map(|(began, over)| {
+        let over = over.unwrap_or(to);
+        over.min(to).since((*began).max(from))
+    });
+    to.since(from).saturating_sub(away.sum())
+}
+
+fn first_or(faults: &[String], otherwise: &str) -> String {
+    faults.first().map_or_else(|| otherwise.to_owned(), |first| format!("{} faults, first: {first}", faults.len()))
+}
+
+fn length(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,407 @@
+//! Compares the books with the venue's, and applies what the policy allows.
+
+use std::collections::BTreeSet;
+
+use backstop_clock::{Clock, Timestamp};
+use backstop_position_ledger::{
+    Amount, Currency, Fact, Outcome, Text,
+    fill::{Side, Source},
+};
+use backstop_reconciliation_strategies::{
+    self as recon, Action, ApplyError, Context, InFlight, Policy, Preset, Report, Statement,
+    findings::{Finding, FindingId, Outcome as Verdict, Subject},
+    limits::{Instruments, Steps},
+    rows::{self, BalanceRow, OrderRow, PositionRow, TradeRow},
+};
+use rust_decimal::Decimal;
+
+use crate::{
+    accounts::Accounts,
+    fill::{BookingError, fill_of},
+    halt::{Called, Cause, Depth},
+    host::{Host, Stop},
+    venue::{self, FaultSubject, Trade, TradeWindow, VenueStatement},
+};
+
+/// A difference of balances up to this much, in its currency, is repaired without a human.
+const AUTO_RESOLVE_LIMIT: Decimal = Decimal::from_parts(50, 0, 0, false, 0);
+
+/// How reconciliation repairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// By the plan: the missing trades first, then what they leave unexplained.
+    Planned,
+    /// By setting our balance to the venue's; shows what the invariants are for.
+    Overwrite,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depths {
+    /// Positions and balances.
+    Figures,
+    /// Trades and open orders too, from a moment on.
+    Full {
+        /// Trades from here on.
+        from: Timestamp,
+    },
+}
+
+/// What the runs came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Comparisons made.
+    pub runs: u64,
+    /// Differences found.
+    pub found: u64,
+    /// Repaired by rule.
+    pub auto_resolved: u64,
+    /// Left to a human.
+    pub manual: u64,
+}
+
+/// The policies and steps, made once.
+#[derive(Debug)]
+pub struct Rules {
+    figures: Policy,
+    full: Policy,
+    instruments: Instruments,
+    repair: Repair,
+}
+
+impl Rules {
+    /// The host's rules for its instruments.
+    ///
+    /// # Errors
+    /// A step that is not above zero.
+    pub fn new(
+        instruments: &[crate::market::Instrument],
+        repair: Repair,
+    ) -> Result<Self, recon::PolicyError> {
+        let policy = |preset| {
+            let policy = Policy::new(preset).with_grace(std::time::Duration::ZERO);
+            policy.with_auto_resolve_limit(AUTO_RESOLVE_LIMIT)
+        };
+        let steps = instruments.iter().try_fold(Instruments::default(), |known, instrument| {
+            let steps = Steps::new(instrument.lot_step, instrument.price_step)?;
+            Ok::<_, recon::PolicyError>(known.with(instrument.symbol.as_str(), steps))
+        })?;
+        Ok(Self {
+            figures: policy(Preset::Incremental)?,
+            full: policy(Preset::Full)?,
+            instruments: steps,
+            repair,
+        })
+    }
+}
+
+/// What is known to be on its way into the books.
+#[derive(Clone, Debug, Default)]
+pub struct OnTheWay {
+    /// Trades that have arrived and wait for their turn.
+    pub trades: Vec<Trade>,
+    /// Symbols of which something has arrived that cannot be read yet.
+    pub symbols: BTreeSet<String>,
+}
+
+/// Compares once and repairs; the report's findings say what is left.
+///
+/// # Errors
+/// [`Stop`] when the books can no longer be written.
+pub fn compare(
+    host: &Host,
+    theirs: &VenueStatement,
+    depths: Depths,
+    on_the_way: &OnTheWay,
+) -> Result<Report, Stop> {
+    let account = host.accounts.account().as_str();
+    let mut in_flight = InFlight::default();
+    for trade in &on_the_way.trades {
+        in_flight = in_flight.with_trade(account, &*trade.symbol, &*trade.trade_id);
+    }
+    for symbol in &on_the_way.symbols {
+        in_flight = in_flight.with_key(account, &**symbol);
+    }
+    let (policy, window) = match depths {
+        Depths::Figures => (&host.rules.figures, None),
+        Depths::Full { from } => (&host.rules.full, Some(from)),
+    };
+    let context = Context::new(host.clock.now())
+        .with_instruments(&host.rules.instruments)
+        .with_in_flight(&in_flight);
+    let ours = our_statement(host, window)?;
+    let theirs = their_statement(account, theirs, window);
+    let report = recon::reconcile(policy, &context, &ours, &theirs)?;
+    drop(ours);
+    settle(host, &report)?;
+    Ok(report)
+}
+
+fn settle(host: &Host, report: &Report) -> Result<(), Stop> {
+    let now = host.clock.now();
+    for finding in &report.findings {
+        if let Subject::Balance { currency, .. } = &finding.subject {
+            let drift = FaultSubject::Balance(currency.clone(), Decimal::ZERO);
+            host.watch.notice(drift, now);
+        }
+        if finding.outcome == Verdict::Manual {
+            report_to_human(host, finding);
+        }
+    }
+    if host.rules.repair == Repair::Overwrite {
+        return overwrite(host, report);
+    }
+    let mut books = Writing { host, accounts: &host.accounts };
+    match recon::apply(&report.plan, &mut books) {
+        Ok(applied) => host.count_reconciled(report, applied),
+        Err(ApplyError::Refused { source, .. }) => return Err(Stop::Books(source.to_string())),
+        // Nothing runs between the comparison and here that could change the books.
+        Err(stale) => return Err(Stop::Books(stale.to_string())),
+    }
+    Ok(())
+}
+
+fn report_to_human(host: &Host, finding: &Finding) {
+    let text = format!(
+        "{} of {:?}: ours {:?}, theirs {:?}",
+        finding.kind.name(),
+        finding.subject,
+        finding.internal,
+        finding.external
+    );
+    if host.is_news(finding.id) {
+        host.alert("reconciliation_manual", text.clone());
+        let reason = format!("the books differ from the venue's: {text}");
+        let (at, cause) = (host.clock.now(), Cause::Reconciliation);
+        host.halt.call(Called { at, cause, depth: Depth::Cancel, reason });
+    }
+}
+
+/// The repair that a bot without a plan makes: the venue's figure replaces ours.
+fn overwrite(host: &Host, report: &Report) -> Result<(), Stop> {
+    for finding in &report.findings {
+        let difference = finding.difference.filter(|difference| !difference.is_zero());
+        let missed = match (&finding.subject, difference) {
+            (Subject::Balance { currency, .. }, Some(difference)) => (currency, difference),
+            _ => continue,
+        };
+        adjust(&host.accounts, missed.0, missed.1, finding.id)?;
+    }
+    host.count_reconciled(report, report.findings.len());
+    Ok(())
+}
+
+/// Lets the plan write into the ledger.
+struct Writing<'h> {
+    host: &'h Host,
+    accounts: &'h Accounts,
+}
+
+impl recon::Books for Writing<'_> {
+    type Error = Stop;
+
+    fn version(&self) -> u64 {
+        self.accounts.version()
+    }
+
+    fn apply(&mut self, action: &Action) -> Result<(), Stop> {
+        let now = self.host.clock.now();
+        match action {
+            Action::ApplyTrade { trade, finding } => {
+                let source = Source::Recovered { finding: text_of(*finding) };
+                let trade = trade_of(trade)?;
+                let fill = fill_of(&trade, source)?;
+                let cause = trade.client_order_id;
+                let outcome = self.accounts.post(trade.at, cause, Fact::Filled(fill))?;
+                if matches!(outcome, Outcome::Applied { .. }) {
+                    self.host.watch.booked(&trade.trade_id, now);
+                    self.host.watch.recovered(&trade.trade_id);
+                }
+                Ok(())
+            }
+            Action::AdjustBalance { currency, amount, finding, .. } => {
+                adjust(self.accounts, currency, *amount, *finding)?;
+                let drift = FaultSubject::Balance(currency.clone(), Decimal::ZERO);
+                self.host.watch.repair(drift, now);
+                Ok(())
+            }
+            // An order's state is looked up by the desk; the books wait for its answer.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn adjust(
+    accounts: &Accounts,
+    currency: &str,
+    amount: Decimal,
+    finding: FindingId,
+) -> Result<(), Stop> {
+    let fact = Fact::Adjusted {
+        currency: Currency::new(currency)?,
+        amount: Amount::try_from(amount)?,
+        reason: text_of(finding),
+    };
+    let cause = accounts.mint("adjustment");
+    let at = accounts.now();
+    // A conflict cannot be: the id of the entry is new, and nothing else identifies it.
+    drop(accounts.post_durably(at, cause, fact)?);
+    Ok(())
+}
+
+fn text_of(finding: FindingId) -> Text {
+    Text::clipped(&format!("finding {finding}"))
+}
+
+fn our_statement(host: &Host, window: Option<Timestamp>) -> Result<Statement<'static>, Stop> {
+    let books = host.accounts.view();
+    let account = host.accounts.account().as_str();
+    let held = books.positions();
+    let mut positions = Vec::with_capacity(held.len());
+    for position in held.iter().filter(|position| !position.quantity().is_zero()) {
+        let quantity = Decimal::try_from(position.quantity())?;
+        let instrument = position.instrument().id().as_str().to_owned();
+        positions.push(PositionRow::new(account.to_owned(), instrument, quantity));
+    }
+    let mut balances = Vec::new();
+    for (_, currency, balance) in books.balances() {
+        let total = Decimal::try_from(balance.total)?;
+        let currency = currency.as_str().to_owned();
+        balances.push(BalanceRow::new(account.to_owned(), currency, total));
+    }
+    let mut ours = Statement::new("ledger", host.clock.now())
+        .with_version(books.sequence())
+        .with_positions(positions)
+        .with_balances(balances);
+    if let Some(from) = window {
+        let mut trades = Vec::new();
+        for booked in books.fills().filter(|booked| booked.at >= from) {
+            trades.push(our_trade(account, booked)?);
+        }
+        let mut orders = Vec::new();
+        for order in books.open_orders().filter(|order| !order.status().is_unresolved()) {
+            let intent = order.intent();
+            orders.push(OrderRow {
+                account: account.to_owned().into(),
+                instrument: intent.instrument.as_str().to_owned().into(),
+                order_id: intent.order_id.to_string().into(),
+                side: our_side(intent.side),
+                quantity: intent.quantity.try_into()?,
+                filled: order.filled().try_into()?,
+                price: intent.limit.map(Decimal::try_from).transpose()?,
+                updated: None,
+            });
+        }
+        ours = ours.with_trades_since(from, trades).with_orders(orders);
+    }
+    Ok(ours)
+}
+
+fn our_trade(
+    account: &str,
+    booked: &backstop_position_ledger::fill::Booked,
+) -> Result<TradeRow<'static>, Stop> {
+    let fill = &booked.fill;
+    Ok(TradeRow {
+        account: account.to_owned().into(),
+        instrument: fill.instrument.as_str().to_owned().into(),
+        trade_id: fill.trade_id.as_str().to_owned().into(),
+        order_id: fill.order_id.to_string().into(),
+        side: our_side(fill.side),
+        quantity: fill.quantity.try_into()?,
+        price: fill.price.try_into()?,
+        fee: fill.fee.try_into()?,
+        fee_currency: fill.fee_currency.as_str().to_owned().into(),
+        at: booked.at,
+    })
+}
+
+const fn our_side(side: Side) -> rows::Side {
+    match side {
+        Side::Buy => rows::Side::Buy,
+        Side::Sell => rows::Side::Sell,
+    }
+}
+
+const fn their_side(side: venue::Side) -> rows::Side {
+    match side {
+        venue::Side::Buy => rows::Side::Buy,
+        venue::Side::Sell => rows::Side::Sell,
+    }
+}
+
+fn their_statement<'a>(
+    account: &'a str,
+    theirs: &'a VenueStatement,
+    window: Option<Timestamp>,
+) -> Statement<'a> {
+    let position = |(symbol, quantity): &'a (String, Decimal)| {
+        PositionRow::new(account, symbol.as_str(), *quantity)
+    };
+    let balance = |(currency, total): &'a (String, Decimal)| {
+        BalanceRow::new(account, currency.as_str(), *total)
+    };
+    let statement = Statement::new("venue", theirs.as_of)
+        .with_positions(theirs.positions.iter().map(position).collect())
+        .with_balances(theirs.balances.iter().map(balance).collect());
+    let (Some(from), Some(trades), Some(orders)) = (window, &theirs.trades, &theirs.open_orders)
+    else {
+        return statement;
+    };
+    let trade = |trade: &'a Trade| TradeRow {
+        account: account.into(),
+        instrument: trade.symbol.as_str().into(),
+        trade_id: trade.trade_id.as_str().into(),
+        order_id: trade.client_order_id.to_string().into(),
+        side: their_side(trade.side),
+        quantity: trade.quantity,
+        price: trade.price,
+        fee: trade.fee,
+        fee_currency: trade.fee_currency.as_str().into(),
+        at: trade.at,
+    };
+    let order = |order: &'a venue::VenueOrder| OrderRow {
+        account: account.into(),
+        instrument: order.symbol.as_str().into(),
+        order_id: order.client_order_id.to_string().into(),
+        side: their_side(order.side),
+        quantity: order.quantity,
+        filled: order.filled,
+        price: order.limit,
+        updated: None,
+    };
+    statement
+        .with_trades_since(from, trades.iter().map(trade).collect())
+        .with_orders(orders.iter().map(order).collect())
+}
+
+fn trade_of(row: &TradeRow<'_>) -> Result<Trade, Stop> {
+    let client_order_id = row.order_id.parse().map_err(|error| {
+        Stop::Books(format!("the venue names order {:?}: {error}", row.order_id))
+    })?;
+    Ok(Trade {
+        trade_id: row.trade_id.clone().into_owned(),
+        client_order_id,
+        symbol: row.instrument.clone().into_owned(),
+        side: match row.side {
+            rows::Side::Buy => venue::Side::Buy,
+            rows::Side::Sell => venue::Side::Sell,
+        },
+        quantity: row.quantity,
+        price: row.price,
+        fee: row.fee,
+        fee_currency: row.fee_currency.clone().into_owned(),
+        at: row.at,
+    })
+}
+
+/// The window that a full comparison asks the venue for.
+pub const fn window(from: Timestamp) -> Option<TradeWindow> {
+    Some(TradeWindow { from })
+}
+
+impl From<BookingError> for Stop {
+    fn from(error: BookingError) -> Self {
+        Self::Books(error.to_string())
+    }
+}

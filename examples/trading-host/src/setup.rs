@@ -1,0 +1,301 @@
+//! Puts a host together from what the command line asks for.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use backstop_clock::{Clock, SystemClock, Timestamp};
+use backstop_dlq::{SqliteStore, stream::SqliteLog};
+use backstop_position_ledger::{
+    self as ledger, Account, Amount, Currency, InstrumentId, Instruments, Ledger, SqliteJournal,
+};
+use backstop_schema_version::{
+    Environment, MigrationSet, SchemaGate,
+    sqlite::{on_start, status},
+};
+use backstop_storage::{Database, Grouping};
+use tempfile::TempDir;
+
+use crate::{
+    accounts::Books,
+    alerts::Logged,
+    chance::Chance,
+    faults::Profile,
+    host::{Ports, Settings, run},
+    http_venue::HttpVenue,
+    market::{Feed, Instrument, Market, Recorded},
+    report::Report,
+    runtime::SimClock,
+    sim_venue::{InProcess, SimVenue, VenueConfig},
+    snapshots,
+    strategy::strategies_for,
+    venue::Venue,
+};
+
+/// Name of the database in the data folder.
+pub const DATABASE: &str = "host.db";
+
+/// Name of the venue's file in the data folder.
+pub const VENUE_FILE: &str = "venue.jsonl";
+
+/// Name of the file whose lock says that a host works in this folder.
+const LOCK: &str = "host.lock";
+
+/// The account that trades.
+pub const ACCOUNT: &str = "main";
+
+/// What a run is made of, as the command line says it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which faults the venue in this process injects.
+    pub faults: Profile,
+    /// Decides ids, jitter and faults.
+    pub seed: u64,
+    /// Keeps everything, so that a killed run goes on; none for a folder of its own.
+    pub data_dir: Option<PathBuf>,
+    /// A venue in another process.
+    pub venue: Option<String>,
+    /// A market folder; none for the bundled year.
+    pub market: Option<PathBuf>,
+}
+
+/// Every migration of a host's database.
+///
+/// # Errors
+/// A set that contradicts itself.
+pub fn migrations() -> anyhow::Result<MigrationSet> {
+    Ok(MigrationSet::new(&[ledger::MIGRATIONS, backstop_dlq::MIGRATIONS])?)
+}
+
+/// Reads a market folder, or the bundled year.
+///
+/// # Errors
+/// [`crate::market::MarketError`] with file and line.
+pub fn market(folder: Option<&Path>) -> anyhow::Result<Arc<Market>> {
+    let read = folder.map_or_else(Market::bundled, Market::read);
+    Ok(Arc::new(read?))
+}
+
+/// The ledger's terms of the instruments of a market.
+///
+/// # Errors
+/// A term outside of what the books take.
+pub fn instruments(of: &[Instrument]) -> anyhow::Result<Instruments> {
+    let known = of.iter().map(|instrument| {
+        let id = InstrumentId::new(instrument.symbol.as_str())?;
+        let quote = Currency::new(instrument.quote.as_str())?;
+        let price_step = Amount::try_from(instrument.price_step)?;
+        let lot_step = Amount::try_from(instrument.lot_step)?;
+        let multiplier = Amount::try_from(instrument.multiplier)?;
+        let terms = ledger::Instrument::new(id, quote, price_step, lot_step)?;
+        Ok(terms.with_multiplier(multiplier)?)
+    });
+    Ok(Instruments::new(known.collect::<anyhow::Result<Vec<_>>>()?)?)
+}
+
+/// First and last moment of a market.
+fn span(market: &Arc<Market>) -> (Timestamp, Timestamp) {
+    let first = market.bars.first().map_or(Timestamp::EPOCH, |bar| bar.start);
+    let last = market.bars.iter().map(|bar| bar.end).max().unwrap_or(first);
+    (first, last)
+}
+
+/// The venue of a market, as this process or one of its own runs it.
+///
+/// # Errors
+/// A setting that the venue cannot work with, or a file that it does not understand.
+pub fn sim_venue(
+    market: &Arc<Market>,
+    (seed, faults): (u64, Profile),
+    file: Option<&Path>,
+) -> anyhow::Result<SimVenue> {
+    let config = VenueConfig::new(seed, faults, span(market));
+    let feed = Box::new(Recorded::new(Arc::clone(market)));
+    Ok(match file {
+        Some(file) => SimVenue::resume(feed, &config, file)?,
+        None => SimVenue::new(feed, &config)?,
+    })
+}
+
+/// The venue whose file is given, as that file says it was made.
+///
+/// # Errors
+/// A file that is not a venue's.
+pub fn venue_of(market: &Arc<Market>, file: &Path) -> anyhow::Result<SimVenue> {
+    let text = fs::read_to_string(file)?;
+    let first = text.lines().next().unwrap_or_default();
+    let config: VenueConfig = serde_json::from_str(first)
+        .with_context(|| format!("{}, line 1", file.display()))?;
+    Ok(SimVenue::resume(Box::new(Recorded::new(Arc::clone(market))), &config, file)?)
+}
+
+/// A folder that this process alone writes.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Removed at the end, when nobody asked for it to be kept.
+    _temporary: Option<TempDir>,
+    /// Held as long as the folder is in use.
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes a folder into use.
+    ///
+    /// # Errors
+    /// When another process uses it, or it cannot be made.
+    pub fn take(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let (path, temporary) = match asked {
+            Some(path) => (path.to_owned(), None),
+            None => {
+                let folder = tempfile::Builder::new().prefix("trading-host-").tempdir()?;
+                (folder.path().to_owned(), Some(folder))
+            }
+        };
+        let cannot = || format!("cannot use the data folder {}", path.display());
+        fs::create_dir_all(&path).with_context(cannot)?;
+        let taken = Self::take_for(&path, LOCK)?;
+        Ok(Self { _temporary: temporary, ..taken })
+    }
+
+    /// Takes an existing folder into use for one kind of process, known by its lock.
+    ///
+    /// # Errors
+    /// When another process of the kind uses it.
+    pub fn take_for(path: &Path, lock_name: &str) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot use the data folder {}", path.display());
+        let lock = File::create(path.join(lock_name)).with_context(cannot)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _temporary: None, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                bail!("the data folder {} is in use by another process", path.display())
+            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(cannot),
+        }
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+/// The durable parts of a host, over one file.
+#[derive(Debug)]
+pub struct Stores {
+    /// The file.
+    pub db: Database,
+    /// The books.
+    pub ledger: Ledger,
+    /// The letters.
+    pub letters: SqliteStore,
+    /// The internal stream.
+    pub stream: SqliteLog,
+}
+
+impl Stores {
+    /// Opens what a folder holds; the schema has been judged before.
+    ///
+    /// # Errors
+    /// A journal that does not verify, or a schema that a store does not know.
+    pub fn open(db: Database, instruments: Instruments) -> anyhow::Result<Self> {
+        let journal = SqliteJournal::open(db.clone()).context("cannot open the journal")?;
+        let ledger = Ledger::open(Box::new(journal), instruments)
+            .context("the journal does not verify")?;
+        let letters = SqliteStore::open(&db)?;
+        let stream = SqliteLog::open(&db, snapshots::STREAM)?;
+        Ok(Self { db, ledger, letters, stream })
+    }
+}
+
+/// Opens the database of a folder to look into it; nothing is made and nothing migrated.
+///
+/// # Errors
+/// When there is none, or its schema is not the one that this program knows.
+pub fn look_into(folder: &Folder) -> anyhow::Result<Database> {
+    let path = folder.file(DATABASE);
+    if !path.exists() {
+        bail!("{} holds no run: there is no {DATABASE}", folder.path.display());
+    }
+    let db = Database::open_with(&path, Grouping::Explicit)?;
+    match backstop_schema_version::gate(&status(&db, &migrations()?)?) {
+        SchemaGate::Closed(refusal) => bail!(refusal),
+        // Whoever may not write may still look.
+        _ => Ok(db),
+    }
+}
+
+/// Runs a host as asked.
+///
+/// # Errors
+/// Everything that keeps it from trading, and [`crate::host::Stop`] afterwards.
+pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> {
+    let started = SystemClock.instant();
+    let market = market(request.market.as_deref())?;
+    let feed = Recorded::new(Arc::clone(&market));
+    let strategies = strategies_for(&market.instruments, &market.series())?;
+    let folder = Folder::take(request.data_dir.as_deref())?;
+
+    let (first, _) = span(&market);
+    let db = Database::open_with(&folder.file(DATABASE), Grouping::Explicit)?;
+    let start = on_start(&db, &migrations()?, Environment::Development, first)?;
+    if let SchemaGate::Closed(refusal) = start.gate {
+        bail!(refusal);
+    }
+    let stores = Stores::open(db.clone(), instruments(&market.instruments)?)?;
+    let written = Books::last_written_at(&stores.ledger)?;
+
+    // The books begin before the first price, so that nothing of the market is missed.
+    let before = Timestamp::from_millis(first.as_millis()).saturating_sub(Duration::from_mins(1));
+    let reached = written.unwrap_or(before).max(before);
+    let (venue, clock): (Rc<dyn Venue>, SimClock) = match &request.venue {
+        Some(url) => {
+            let clock = SimClock::new(reached);
+            let chance = Chance::new(request.seed);
+            (Rc::new(HttpVenue::new(url, clock.clone(), chance)?), clock)
+        }
+        None => {
+            let file = folder.file(VENUE_FILE);
+            let venue = sim_venue(&market, (request.seed, request.faults), Some(&file))?;
+            let clock = SimClock::new(reached.max(venue.now()));
+            (Rc::new(InProcess::new(venue, clock.clone())), clock)
+        }
+    };
+    let ports = Ports {
+        clock,
+        feed: Box::new(feed) as Box<dyn Feed>,
+        strategies,
+        venue,
+        books: Box::new(stores.ledger),
+        letters: stores.letters,
+        stream: Box::new(stores.stream),
+        gate: Box::new(start.gate),
+        alerts: Rc::new(Logged::default()),
+    };
+    let mut report = run(ports, settings)?;
+    report.seed = request.seed;
+    report.durable_commits = db.commits();
+    let took = SystemClock.instant().duration_since(started);
+    report.elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+/// The settings of a plain run.
+///
+/// # Errors
+/// Never with the account's name as it is.
+pub fn settings(seed: u64) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        seed,
+        account: Account::new(ACCOUNT)?,
+        controls: crate::host::Controls::default(),
+        crash_at: None,
+        progress: None,
+        halt_at: None,
+    })
+}
