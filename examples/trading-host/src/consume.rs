@@ -11,6 +11,7 @@ use crate::{
     fill::{Booking, Repeats},
     host::{Host, Stop},
     letters::Letters,
+    order,
     recon::{self, Depths, OnTheWay},
     redrive::{self, Redriven},
     runtime::SimClock,
@@ -169,7 +170,11 @@ impl<D: DeadLetterStore> Consume<D> {
             host.poll.raise();
             return Ok(());
         }
-        recon::compare(&host, &statement, Depths::Figures, &OnTheWay::default())?;
+        let report = recon::compare(&host, &statement, Depths::Figures, &OnTheWay::default())?;
+        if report.manual() > 0 {
+            // Figures say that something is wrong; trades and orders say what.
+            self.full_comparison().await?;
+        }
         Ok(())
     }
 
@@ -202,6 +207,9 @@ impl<D: DeadLetterStore> Consume<D> {
         on_the_way.trades.clear();
         on_the_way = self.on_the_way(&statement).await?;
         recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
+        for order in recon::to_look_up(&report) {
+            order::learn_end(&host, order).await?;
+        }
         Ok(Some(report))
     }
 

@@ -32,8 +32,12 @@ use crate::{
     venue::{Acceptance, Answer, OrderRequest, Venue, VenueError},
 };
 
-/// How long one attempt may take.
-pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one attempt to place an order may take.
+pub const SUBMIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one attempt of a read or cancel may take: many times what it takes on a good day,
+/// and little against the seconds within which the books have to be level.
+pub const READ_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How often an order is tried: a venue that fails four times in a row has an outage.
 const SUBMIT_ATTEMPTS_MAX: u32 = 4;
@@ -134,7 +138,7 @@ impl Guard {
         let attempt = |_| async move {
             let permit = self.breaker.admit(now)?;
             *self.sent.borrow_mut().entry(order.tag).or_default() += 1;
-            let answer = self.timed(venue.submit(order)).await;
+            let answer = self.timed(SUBMIT_TIMEOUT, venue.submit(order)).await;
             permit.judge(&answer, now);
             Ok(answer?)
         };
@@ -155,14 +159,13 @@ impl Guard {
     ) -> Result<T, Stopped<CallError>> {
         let call = &call;
         let mut rng = self.rng("repeat", &self.clock.now().as_millis().to_be_bytes());
-        let attempt = |_| async move { Ok(self.timed(call()).await?) };
+        let attempt = |_| async move { Ok(self.timed(READ_TIMEOUT, call()).await?) };
         let result = self.read.run(&self.clock, &mut rng, attempt).await;
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
         result.map(|finished| finished.value)
     }
 
-    async fn timed<T>(&self, answer: Answer<'_, T>) -> Result<T, VenueError> {
-        let limit = ATTEMPT_TIMEOUT;
+    async fn timed<T>(&self, limit: Duration, answer: Answer<'_, T>) -> Result<T, VenueError> {
         within(&self.clock, limit, answer).await.unwrap_or(Err(VenueError::Timeout { limit }))
     }
 

@@ -50,6 +50,9 @@ use crate::{
 /// How often the figures are compared with the venue's.
 const COMPARE_EVERY: Duration = Duration::from_secs(100);
 
+/// How often the events are read while an order is on its way.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
 /// How often everything is compared, and a snapshot taken.
 const DAY: Duration = Duration::from_hours(24);
 
@@ -260,6 +263,16 @@ impl Host {
         self.accounts.view().order(order).is_some_and(|order| order.status().is_unresolved())
     }
 
+    /// Whether an order may still trade, as far as the books know.
+    pub fn is_open(&self, order: Uuid) -> bool {
+        self.accounts.view().order(order).is_some_and(|order| order.status().is_open())
+    }
+
+    /// Whether an order is on its way of which nothing is known yet.
+    fn awaits_outcome(&self) -> bool {
+        self.accounts.view().unresolved().next().is_some()
+    }
+
     /// An outcome that was unknown has been found out.
     pub fn count_resolved(&self) {
         self.unknown_resolved.set(self.unknown_resolved.get() + 1);
@@ -434,6 +447,10 @@ async fn events<D: DeadLetterStore>(
         if !reached {
             // The venue does not talk to us; it will not be forgotten.
             host.guard.pause().await;
+            host.poll.raise();
+        } else if host.awaits_outcome() {
+            // An order that is on its way may trade before its answer comes, if one comes at all.
+            host.clock.sleep(FOLLOW_EVERY).await;
             host.poll.raise();
         }
     }

@@ -180,11 +180,17 @@ fn is_market(resting: &(Uuid, Option<Amount>)) -> bool {
 pub async fn work(host: Rc<Host>, instrument: usize) -> Result<(), Stop> {
     loop {
         host.nudges[instrument].wait().await;
+        let mut patience = CANCEL_PATIENCE;
         loop {
             match next_step(&host, instrument)? {
                 Step::Rest => break,
                 Step::Wait => host.clock.sleep(CANCEL_PATIENCE).await,
-                Step::Cancel(orders) => cancel(&host, &orders).await,
+                Step::Cancel(orders) => {
+                    cancel(&host, &orders).await;
+                    // What became of them comes as events, a last fill included.
+                    host.clock.sleep(patience).await;
+                    patience = patience.saturating_mul(2).min(LOOK_UP_LONGEST);
+                }
                 Step::Order { quantity, style, strategy, expire_at } => {
                     let order = intend(&host, instrument, quantity, (style, strategy, expire_at))?;
                     submit(&host, instrument, order).await?;
@@ -199,9 +205,7 @@ async fn cancel(host: &Host, orders: &[Uuid]) {
         let cancelled = host.guard.repeat(|| host.venue.cancel(*order)).await;
         host.observe(&cancelled);
     }
-    // What became of the order comes as an event, a last fill included.
     host.poll.raise();
-    host.clock.sleep(CANCEL_PATIENCE).await;
 }
 
 /// Writes the intent down and waits until it is on disk.
@@ -248,6 +252,7 @@ fn intend(
         return Err(Stop::Books(format!("order id {order_id} is in the journal already")));
     }
     host.crash_point("intended");
+    host.poll.raise();
     Ok(request)
 }
 
@@ -338,6 +343,26 @@ pub async fn resolve(host: &Host, order_id: Uuid) -> Result<(), Stop> {
     }
     host.watch.repair(FaultSubject::Order(order_id), now);
     host.poll.raise();
+    Ok(())
+}
+
+/// Learns how an order ended whose last event never came; one that did not end stays as it is.
+///
+/// # Errors
+/// [`Stop`] when the books can no longer be written.
+pub async fn learn_end(host: &Host, order_id: Uuid) -> Result<(), Stop> {
+    let looked_up = host.guard.repeat(|| host.venue.look_up(order_id)).await;
+    host.observe(&looked_up);
+    let Ok(found) = looked_up else { return Ok(()) };
+    let end = match found.orders.first().map(|order| &order.status) {
+        Some(venue::VenueOrderStatus::Cancelled) => Event::Cancelled,
+        Some(venue::VenueOrderStatus::Expired) => Event::Expired,
+        _ => return Ok(()),
+    };
+    // The event may have come while the venue was asked.
+    if host.is_open(order_id) {
+        host.accounts.note(order_id, end)?;
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use backstop_reconciliation_strategies::{
     rows::{self, BalanceRow, OrderRow, PositionRow, TradeRow},
 };
 use rust_decimal::Decimal;
+use uuid::Uuid;
 
 use crate::{
     accounts::Accounts,
@@ -106,6 +107,9 @@ pub struct OnTheWay {
 
 /// Compares once and repairs; the report's findings say what is left.
 ///
+/// A comparison of figures alone repairs nothing that it cannot explain: its manual findings are
+/// for the caller to look into with a full comparison, which alone may call a human.
+///
 /// # Errors
 /// [`Stop`] when the books can no longer be written.
 pub fn compare(
@@ -132,9 +136,19 @@ pub fn compare(
     let ours = our_statement(host, window)?;
     let theirs = their_statement(account, theirs, window);
     let report = recon::reconcile(policy, &context, &ours, &theirs)?;
-    drop(ours);
-    settle(host, &report)?;
+    if depths != Depths::Figures || report.manual() == 0 {
+        settle(host, &report)?;
+    }
     Ok(report)
+}
+
+/// Orders that are open here and not at the venue.
+pub fn to_look_up(report: &Report) -> Vec<Uuid> {
+    let orders = report.plan.actions.iter().filter_map(|action| match action {
+        Action::ResolveOrder { order_id, .. } => order_id.parse().ok(),
+        _ => None,
+    });
+    orders.collect()
 }
 
 fn settle(host: &Host, report: &Report) -> Result<(), Stop> {
@@ -225,7 +239,7 @@ impl recon::Books for Writing<'_> {
                 self.host.watch.repair(drift, now);
                 Ok(())
             }
-            // An order's state is looked up by the desk; the books wait for its answer.
+            // Only the venue knows how the order ended: it is looked up after the comparison.
             _ => Ok(()),
         }
     }
