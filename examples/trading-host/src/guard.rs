@@ -23,7 +23,7 @@ use backstop_error_taxonomy::{Class, Classify};
 use backstop_retry_backoff::{
     Elapsed, Finished, Guard as Repeat, Policy as RetryPolicy, Retry, Schedule, Stopped,
 };
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{SeedableRng, rngs::SmallRng};
 use uuid::Uuid;
 
 use crate::{
@@ -133,7 +133,9 @@ impl Guard {
         venue: &dyn Venue,
         order: &OrderRequest,
     ) -> Result<Finished<Acceptance>, Stopped<CallError>> {
-        let mut rng = self.rng("submit", order.client_order_id.as_bytes());
+        // Jitter by what is called, not by what else was called before it.
+        let draw = self.chance.draw("jitter", order.client_order_id.as_bytes(), 0);
+        let mut rng = SmallRng::seed_from_u64(draw);
         let now = || self.clock.instant();
         let attempt = |_| async move {
             let permit = self.breaker.admit(now)?;
@@ -158,7 +160,7 @@ impl Guard {
         call: impl Fn() -> Answer<'v, T>,
     ) -> Result<T, Stopped<CallError>> {
         let call = &call;
-        let mut rng = self.rng("repeat", &self.clock.now().as_millis().to_be_bytes());
+        let mut rng = SmallRng::seed_from_u64(self.clock.now().as_millis().cast_unsigned());
         let attempt = |_| async move { Ok(self.timed(READ_TIMEOUT, call()).await?) };
         let result = self.read.run(&self.clock, &mut rng, attempt).await;
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
@@ -171,11 +173,6 @@ impl Guard {
 
     fn count(&self, attempts: u32) {
         self.retries.set(self.retries.get() + u64::from(attempts.saturating_sub(1)));
-    }
-
-    /// Jitter by what is called, not by what else was called before it.
-    fn rng(&self, kind: &str, key: &[u8]) -> StdRng {
-        StdRng::seed_from_u64(self.chance.draw(kind, key, 0))
     }
 
     /// Attempts after the first, of all calls.

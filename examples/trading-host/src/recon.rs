@@ -1,6 +1,9 @@
 //! Compares the books with the venue's, and applies what the policy allows.
 
-use std::collections::BTreeSet;
+use std::{
+    cell::{Ref, RefCell},
+    collections::BTreeSet,
+};
 
 use backstop_clock::{Clock, Timestamp};
 use backstop_position_ledger::{
@@ -68,6 +71,8 @@ pub struct Rules {
     full: Policy,
     instruments: Instruments,
     repair: Repair,
+    /// Our side of a comparison of figures, kept because most find the books unchanged.
+    figures_made: RefCell<Option<Statement<'static>>>,
 }
 
 impl Rules {
@@ -92,6 +97,7 @@ impl Rules {
             full: policy(Preset::Full)?,
             instruments: steps,
             repair,
+            figures_made: RefCell::default(),
         })
     }
 }
@@ -133,9 +139,11 @@ pub fn compare(
     let context = Context::new(host.clock.now())
         .with_instruments(&host.rules.instruments)
         .with_in_flight(&in_flight);
-    let ours = our_statement(host, window)?;
     let theirs = their_statement(account, theirs, window);
-    let report = recon::reconcile(policy, &context, &ours, &theirs)?;
+    let report = match window {
+        Some(_) => recon::reconcile(policy, &context, &our_statement(host, window)?, &theirs)?,
+        None => recon::reconcile(policy, &context, &*our_figures(host)?, &theirs)?,
+    };
     if depths != Depths::Figures || report.manual() == 0 {
         settle(host, &report)?;
     }
@@ -265,6 +273,20 @@ fn adjust(
 
 fn text_of(finding: FindingId) -> Text {
     Text::clipped(&format!("finding {finding}"))
+}
+
+/// Our positions and balances, made anew only when the books have changed since they were made.
+fn our_figures(host: &Host) -> Result<Ref<'_, Statement<'static>>, Stop> {
+    let version = host.accounts.version();
+    let made = &host.rules.figures_made;
+    if made.borrow().as_ref().is_none_or(|made| made.version != Some(version)) {
+        made.replace(Some(our_statement(host, None)?));
+    }
+    if let Some(made) = made.borrow_mut().as_mut() {
+        made.as_of = host.clock.now();
+    }
+    let lacks = || Stop::Books("the figures were not made".to_owned());
+    Ref::filter_map(made.borrow(), Option::as_ref).map_err(|_none| lacks())
 }
 
 fn our_statement(host: &Host, window: Option<Timestamp>) -> Result<Statement<'static>, Stop> {

@@ -99,6 +99,9 @@ impl<D: DeadLetterStore> Snapshots<D> {
         self.stream.publish(payload, now)?;
         self.counts.taken += 1;
         host.crash_point("snapshot");
+        // Before anything else is booked: a snapshot of the past costs a replay to verify.
+        self.verify_pending().await?;
+        let host = &self.host;
         let taken = Fact::SnapshotTaken {
             kind: snapshot.kind,
             of_sequence: snapshot.sequence,
@@ -106,7 +109,7 @@ impl<D: DeadLetterStore> Snapshots<D> {
         };
         let cause = host.accounts.mint("snapshot");
         drop(host.accounts.post(now, cause, taken)?);
-        self.verify_pending().await
+        Ok(())
     }
 
     /// Verifies everything that was published and not verified yet.
