@@ -106,7 +106,7 @@ impl<D: DeadLetterStore> Consume<D> {
         host.observe(&page);
         let Ok(page) = page else { return Ok(false) };
         let absorbed = self.inbox.absorb(page, host.clock.now());
-        for number in absorbed.out_of_order.into_iter().chain(absorbed.gap) {
+        for number in absorbed.out_of_order.into_iter().chain(absorbed.lacking) {
             host.watch.notice(FaultSubject::Event(number), host.clock.now());
         }
         self.hand_on().await?;
@@ -151,7 +151,7 @@ impl<D: DeadLetterStore> Consume<D> {
             return Ok(false);
         }
         let now = self.host.clock.now();
-        self.inbox.give_up(number, now);
+        self.inbox.give_up(number);
         self.host.watch.repair(FaultSubject::Event(number), now);
         self.hand_on().await?;
         Ok(true)

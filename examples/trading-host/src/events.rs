@@ -41,7 +41,8 @@ struct State {
     next: u64,
     /// The venue's last number, as it said last.
     head: u64,
-    gap_since: Option<Timestamp>,
+    /// Numbers that the venue has given and that have not come, and since when that is known.
+    lacking: BTreeMap<u64, Timestamp>,
 }
 
 /// What a page showed.
@@ -49,8 +50,8 @@ struct State {
 pub struct Absorbed {
     /// Numbers that came after a higher one.
     pub out_of_order: Vec<u64>,
-    /// The number that lacks, when it lacks since this page.
-    pub gap: Option<u64>,
+    /// Numbers that the venue has given since the last page, and that have not come.
+    pub lacking: Vec<u64>,
 }
 
 impl Inbox {
@@ -60,7 +61,7 @@ impl Inbox {
             waiting: BTreeMap::new(),
             next: committed + 1,
             head: committed,
-            gap_since: None,
+            lacking: BTreeMap::new(),
         };
         Self { state: Rc::new(RefCell::new(state)) }
     }
@@ -79,11 +80,17 @@ impl Inbox {
             let is_full = state.waiting.len() >= WAITING_MAX;
             // The latest copy counts: an earlier one may have been damaged on its way.
             if number >= state.next && !is_full {
+                state.lacking.remove(&number);
                 state.waiting.insert(number, delivery);
             }
         }
+        let known = state.head.max(state.next - 1);
+        let new = (known + 1..=page.head).take(WAITING_MAX);
+        absorbed.lacking = new.filter(|number| !state.waiting.contains_key(number)).collect();
+        for number in &absorbed.lacking {
+            state.lacking.insert(*number, now);
+        }
         state.head = state.head.max(page.head);
-        absorbed.gap = state.note_gap(now);
         absorbed
     }
 
@@ -111,17 +118,15 @@ impl Inbox {
     /// The number that lacks, once patience has ended.
     pub fn lost(&self, now: Timestamp) -> Option<u64> {
         let state = self.state.borrow();
-        let is_lost = state.gap_since.is_some_and(|since| now.since(since) >= GAP_PATIENCE);
-        is_lost.then_some(state.next)
+        let since = state.lacking.get(&state.next)?;
+        (now.since(*since) >= GAP_PATIENCE).then_some(state.next)
     }
 
     /// Gives a lost number up; the books were compared without it.
-    pub fn give_up(&self, number: u64, now: Timestamp) {
+    pub fn give_up(&self, number: u64) {
         let mut state = self.state.borrow_mut();
-        if state.next == number {
+        if state.next == number && state.lacking.remove(&number).is_some() {
             state.next += 1;
-            state.gap_since = None;
-            state.note_gap(now);
         }
     }
 
@@ -141,23 +146,6 @@ impl Inbox {
     }
 }
 
-impl State {
-    fn note_gap(&mut self, now: Timestamp) -> Option<u64> {
-        let lacks = self.next <= self.head && !self.waiting.contains_key(&self.next);
-        match (lacks, self.gap_since) {
-            (true, None) => {
-                self.gap_since = Some(now);
-                Some(self.next)
-            }
-            (true, Some(_)) => None,
-            (false, _) => {
-                self.gap_since = None;
-                None
-            }
-        }
-    }
-}
-
 impl Source for Inbox {
     type Error = Infallible;
 
@@ -166,7 +154,6 @@ impl Source for Inbox {
         let next = state.next;
         let Some(delivery) = state.waiting.remove(&next) else { return Ok(None) };
         state.next += 1;
-        state.gap_since = None;
         let message = Message::new(STREAM, delivery.sequence, delivery.payload, delivery.at);
         Ok(Some(message.with_key(delivery.symbol.into_bytes())))
     }
