@@ -1,10 +1,13 @@
 //! Keeps the books level with the venue: reads its events, redrives letters, compares.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use backstop_clock::{Clock, Sleep};
 use backstop_dlq::{Consumer, DeadLetterStore, Step, store::Stats};
-use backstop_reconciliation_strategies::Report as Comparison;
+use backstop_reconciliation_strategies::{
+    Report as Comparison,
+    findings::{FindingId, Outcome},
+};
 
 use crate::{
     events::{Inbox, STREAM},
@@ -43,6 +46,8 @@ pub struct Consume<D> {
     /// Whether a letter may be waiting; asked of the store only then.
     letters_wait: bool,
     redriven: Redriven,
+    /// Differences of figures that a full comparison has looked into.
+    looked_into: BTreeSet<FindingId>,
 }
 
 impl<D: DeadLetterStore> Consume<D> {
@@ -73,6 +78,7 @@ impl<D: DeadLetterStore> Consume<D> {
             letters: letters.clone(),
             letters_wait: true,
             redriven: Redriven::default(),
+            looked_into: BTreeSet::new(),
         })
     }
 
@@ -171,8 +177,10 @@ impl<D: DeadLetterStore> Consume<D> {
             return Ok(());
         }
         let report = recon::compare(&host, &statement, Depths::Figures, &OnTheWay::default())?;
-        if report.manual() > 0 {
-            // Figures say that something is wrong; trades and orders say what.
+        // Figures say that something is wrong; trades and orders say what, and once is enough.
+        let manual = report.with_outcome(Outcome::Manual).map(|finding| finding.id);
+        let is_news = manual.fold(false, |news, id| self.looked_into.insert(id) || news);
+        if is_news {
             self.full_comparison().await?;
         }
         Ok(())

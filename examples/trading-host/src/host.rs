@@ -295,7 +295,13 @@ impl Host {
         counts.runs += 1;
         counts.found += count(report.findings.len() - report.deferred().count());
         counts.auto_resolved += count(applied);
-        counts.manual += count(report.manual());
+        self.reconciled.set(counts);
+    }
+
+    /// A difference is left to a human.
+    pub fn count_manual(&self) {
+        let mut counts = self.reconciled.get();
+        counts.manual += 1;
         self.reconciled.set(counts);
     }
 

@@ -166,7 +166,8 @@ fn settle(host: &Host, report: &Report) -> Result<(), Stop> {
             let drift = FaultSubject::Balance(currency.clone(), Decimal::ZERO);
             host.watch.notice(drift, now);
         }
-        if finding.outcome == Verdict::Manual {
+        if finding.outcome == Verdict::Manual && host.is_news(finding.id) {
+            host.count_manual();
             report_to_human(host, finding);
         }
     }
@@ -191,12 +192,10 @@ fn report_to_human(host: &Host, finding: &Finding) {
         finding.internal,
         finding.external
     );
-    if host.is_news(finding.id) {
-        host.alert("reconciliation_manual", text.clone());
-        let reason = format!("the books differ from the venue's: {text}");
-        let (at, cause) = (host.clock.now(), Cause::Reconciliation);
-        host.halt.call(Called { at, cause, depth: Depth::Cancel, reason });
-    }
+    host.alert("reconciliation_manual", text.clone());
+    let reason = format!("the books differ from the venue's: {text}");
+    let (at, cause) = (host.clock.now(), Cause::Reconciliation);
+    host.halt.call(Called { at, cause, depth: Depth::Cancel, reason });
 }
 
 /// The repair that a bot without a plan makes: the venue's figure replaces ours.
