@@ -5,7 +5,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -14,10 +13,11 @@ use std::{
 use rusqlite::Connection;
 
 use crate::{
-    OpenError, QUEUE_LENGTH_MAX, Ticket, WriteError,
+    OpenError, Ticket, WriteError,
     error::Poison,
     prepare::prepared,
-    writer::{Job, Message, Queue, Queued, Verdict, Writer},
+    queue::{End, Queue},
+    writer::{Job, Message, Queued, Writer},
 };
 
 /// How long a queued job may stay out of a commit that nobody waits for.
@@ -26,15 +26,15 @@ const DELAY_MAX: Duration = Duration::from_millis(10);
 /// When a group of jobs ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grouping {
-    /// Where somebody waits, and at the latest after this much idle time.
+    /// Where somebody waits, and at the latest this long after its first job was queued.
     Timed(Duration),
     /// Only where somebody waits: for programs on simulated time, whose runs must repeat.
     Explicit,
 }
 
-/// A shared handle to one SQLite file and the one thread that writes it.
+/// A shared handle to one SQLite file and its only writer.
 ///
-/// Clones share the thread; the last one to be dropped commits what is queued and ends it.
+/// Clones share the writer; the last one to be dropped commits what is queued and closes the file.
 ///
 /// ```
 /// use backstop_storage::Database;
@@ -58,7 +58,7 @@ pub struct Database {
 }
 
 struct Handle {
-    queue: SyncSender<Message>,
+    queue: Arc<Queue>,
     commits: Arc<AtomicU64>,
     poison: Arc<Poison>,
     thread: Option<JoinHandle<()>>,
@@ -94,21 +94,15 @@ impl Database {
     }
 
     fn start(connection: Connection, grouping: Grouping) -> Result<Self, OpenError> {
-        let (queue, messages) = sync_channel(QUEUE_LENGTH_MAX);
         let commits = Arc::new(AtomicU64::new(0));
         let poison = Arc::new(Poison::default());
         let path = connection.path().unwrap_or(":memory:").to_owned();
-        let writer = Writer {
-            connection,
-            poison: Arc::clone(&poison),
-            commits: Arc::clone(&commits),
-            grouping,
-            group: Vec::new(),
-            has_changes: false,
-        };
+        let writer = Writer::new(connection, Arc::clone(&poison), Arc::clone(&commits));
+        let queue = Arc::new(Queue::new(writer, grouping));
+        let attended = Arc::clone(&queue);
         let thread = thread::Builder::new()
             .name("backstop-storage".to_owned())
-            .spawn(move || writer.run(&messages))
+            .spawn(move || attended.attend())
             .map_err(|error| OpenError {
                 path,
                 source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
@@ -118,7 +112,7 @@ impl Database {
 
     /// Queues a job; its changes join the next commit.
     ///
-    /// Waits only when the queue is full.
+    /// Waits only when the queue is full. The job may run on any thread that waits for a result.
     pub fn submit<T, E, F>(&self, job: F) -> Ticket<T, E>
     where
         T: Send + 'static,
@@ -151,7 +145,7 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        self.enqueue(job, Message::Read).answered()
+        self.enqueue(job, Message::Read).answered(End::Run)
     }
 
     /// Commits what is queued, then runs a job in a transaction of its own.
@@ -166,7 +160,7 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        self.enqueue(job, Message::Exclusive).answered()
+        self.enqueue(job, Message::Exclusive).answered(End::Run)
     }
 
     /// Commits what is queued and waits for it.
@@ -174,8 +168,7 @@ impl Database {
     /// # Errors
     /// [`WriteError::Poisoned`] also when a job that nobody waited for has failed.
     pub fn flush(&self) -> Result<(), WriteError<Infallible>> {
-        Queue(self.shared.queue.clone()).end_group();
-        self.read(|_| Ok(()))
+        self.enqueue(|_| Ok(()), Message::Flush).answered(End::Run)
     }
 
     /// Commits made so far by this handle and its clones.
@@ -189,14 +182,8 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        let queue = Queue(self.shared.queue.clone());
-        let ticket = Ticket::new(queue, Arc::clone(&self.shared.poison));
-        let job = Box::new(Queued::new(job, ticket.shared()));
-        if let Err(refused) = self.shared.queue.send(wrap(job))
-            && let Message::Write(job) | Message::Read(job) | Message::Exclusive(job) = refused.0
-        {
-            job.finish(Verdict::Closed);
-        }
+        let ticket = Ticket::new(Arc::clone(&self.shared.queue), Arc::clone(&self.shared.poison));
+        self.shared.queue.push(wrap(Box::new(Queued::new(job, ticket.shared()))));
         ticket
     }
 }
@@ -209,12 +196,11 @@ impl fmt::Debug for Database {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        drop(self.queue.send(Message::Close));
-        if let Some(thread) = self.thread.take() {
-            // The last handle may be dropped by a job, on the very thread that would be joined.
-            if thread.thread().id() != thread::current().id() {
-                drop(thread.join());
-            }
+        // The last handle may be dropped by a job, on the very thread that would be waited for.
+        if self.queue.close()
+            && let Some(thread) = self.thread.take()
+        {
+            drop(thread.join());
         }
     }
 }

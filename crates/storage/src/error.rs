@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind, codes};
 use thiserror::Error;
@@ -36,7 +39,10 @@ pub enum WriteError<E> {
     /// A commit, or a job that nobody waited for, failed earlier; no more work is taken.
     #[error("the database stopped after an earlier failure: {0}")]
     Poisoned(Arc<str>),
-    /// The writer thread has ended.
+    /// A job waited for another one of its own database, which can run only after it.
+    #[error("a job of this database waited for another job of it")]
+    Nested,
+    /// The database is closed.
     #[error("the database is closed")]
     Closed,
 }
@@ -46,6 +52,8 @@ impl<E: Classify> Classify for WriteError<E> {
         match self {
             Self::Job(error) => error.class(),
             Self::Panicked(_) => Class::of(Kind::Internal).with_effect(Effect::NotApplied),
+            // The job is queued all the same.
+            Self::Nested => Class::of(Kind::Internal).with_effect(Effect::Unknown),
             Self::Begin(error) => class_of(error).with_effect(Effect::NotApplied),
             Self::Commit(error) => class_of(error).with_effect(Effect::Unknown),
             Self::Poisoned(_) | Self::Closed => {
@@ -57,21 +65,25 @@ impl<E: Classify> Classify for WriteError<E> {
 
 /// The first failure after which the database takes no more work.
 #[derive(Debug, Default)]
-pub(crate) struct Poison(Mutex<Option<Arc<str>>>);
+pub(crate) struct Poison {
+    is_set: AtomicBool,
+    why: Mutex<Option<Arc<str>>>,
+}
 
 impl Poison {
-    /// Keeps the first reason; `None` changes nothing.
-    pub(crate) fn set(&self, why: Option<Arc<str>>) {
-        let mut first = self.lock();
-        *first = first.take().or(why);
+    /// Keeps the first reason.
+    pub(crate) fn set(&self, why: Arc<str>) {
+        self.lock().get_or_insert(why);
+        self.is_set.store(true, Ordering::Release);
     }
 
+    /// Without a lock as long as nothing has failed: every job asks.
     pub(crate) fn why(&self) -> Option<Arc<str>> {
-        self.lock().clone()
+        if self.is_set.load(Ordering::Acquire) { self.lock().clone() } else { None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<str>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.why.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

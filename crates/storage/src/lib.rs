@@ -1,4 +1,4 @@
-//! SQLite opened right, one writer thread with group commit, migrations as data.
+//! SQLite opened right, one writer with group commit, migrations as data.
 //!
 //! ```
 //! use backstop_storage::{Database, Migration, history};
@@ -23,14 +23,18 @@
 //! ```
 //!
 //! # Rules
-//! 1. Jobs run in the order in which they were queued, on one thread, over one connection.
+//! 1. Jobs run in the order in which they were queued, one at a time, over one connection.
 //! 2. A job that fails loses its own changes and nobody else's.
 //! 3. A ticket resolves only after the commit that made its job durable
 //!    (write-ahead log, `synchronous = FULL`), so acknowledged means on disk.
-//! 4. Groups end where somebody waits, after [`JOBS_PER_COMMIT_MAX`] jobs, or after a short idle
-//!    time; with [`Grouping::Explicit`] never by timing alone, so that the commits of a
+//! 4. Groups end where somebody waits, after [`JOBS_PER_COMMIT_MAX`] jobs, or 10 ms after their
+//!    first job; with [`Grouping::Explicit`] never by timing, so that the commits of a
 //!    single-threaded run can be repeated.
-//! 5. The queue is bounded ([`QUEUE_LENGTH_MAX`]); a producer that outruns the disk waits.
+//! 5. Who waits works: a thread that blocks on a result runs the queue itself, instead of waking
+//!    another one and being woken by it. A background thread serves futures and timed groups, and
+//!    threads that wait while another one works. So a job may run on any of them, and one that
+//!    waits for its own database is told so ([`WriteError::Nested`]).
+//! 6. The queue is bounded ([`QUEUE_LENGTH_MAX`]); who finds it full works it off, or waits.
 //!
 //! # What it is not
 //! No pool, no query builder, no async runtime; reads for reports open their own connection.
@@ -48,6 +52,7 @@ mod migration;
 mod error;
 mod ticket;
 mod writer;
+mod queue;
 mod prepare;
 mod database;
 pub mod history;
@@ -55,8 +60,9 @@ pub mod history;
 pub use database::{Database, Grouping};
 pub use error::{OpenError, WriteError, class_of};
 pub use migration::Migration;
+pub use queue::QUEUE_LENGTH_MAX;
 pub use ticket::Ticket;
-pub use writer::{JOBS_PER_COMMIT_MAX, QUEUE_LENGTH_MAX};
+pub use writer::JOBS_PER_COMMIT_MAX;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

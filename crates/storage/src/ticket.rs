@@ -1,11 +1,15 @@
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use crate::{WriteError, error::Poison, writer::Queue};
+use crate::{
+    WriteError,
+    error::Poison,
+    queue::{End, Queue},
+};
 
 /// The claim on the result of a queued job; resolves once the job is durable.
 ///
@@ -15,8 +19,9 @@ use crate::{WriteError, error::Poison, writer::Queue};
 #[must_use = "wait for it, or drop it on purpose: the job's failure is then the next caller's"]
 pub struct Ticket<T, E> {
     shared: Arc<Shared<T, E>>,
-    /// Asks for the end of the group; taken by the first wait or poll.
-    queue: Option<Queue>,
+    queue: Arc<Queue>,
+    /// The background thread has been asked to end the group.
+    is_polled: bool,
 }
 
 pub(crate) struct Shared<T, E> {
@@ -30,15 +35,18 @@ struct Slot<T, E> {
     /// The failure in `outcome`, in words.
     failure: Option<Arc<str>>,
     waker: Option<Waker>,
+    /// A thread sleeps until the outcome is there; who is not waited for need not call.
+    is_awaited: bool,
     /// No ticket is left that could take the outcome.
     abandoned: bool,
 }
 
 impl<T, E> Ticket<T, E> {
-    pub(crate) fn new(queue: Queue, poison: Arc<Poison>) -> Self {
-        let slot = Slot { outcome: None, failure: None, waker: None, abandoned: false };
+    pub(crate) fn new(queue: Arc<Queue>, poison: Arc<Poison>) -> Self {
+        let slot =
+            Slot { outcome: None, failure: None, waker: None, is_awaited: false, abandoned: false };
         let shared = Arc::new(Shared { slot: Mutex::new(slot), ready: Condvar::new(), poison });
-        Self { shared, queue: Some(queue) }
+        Self { shared, queue, is_polled: false }
     }
 
     /// The other end, for the writer.
@@ -50,20 +58,27 @@ impl<T, E> Ticket<T, E> {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn wait(mut self) -> Result<T, WriteError<E>> {
-        if let Some(queue) = self.queue.take() {
-            queue.end_group();
-        }
-        self.answered()
+    pub fn wait(self) -> Result<T, WriteError<E>> {
+        self.answered(End::Commit)
     }
 
-    /// Blocks until the job is answered, without asking for a commit.
-    pub(crate) fn answered(self) -> Result<T, WriteError<E>> {
+    /// Blocks until the job is answered, and works the queue off as far as is asked.
+    pub(crate) fn answered(self, end: End) -> Result<T, WriteError<E>> {
         let mut slot = self.shared.lock();
+        if let Some(outcome) = slot.take() {
+            return outcome;
+        }
+        drop(slot);
+        let served = self.queue.serve(end);
+        slot = self.shared.lock();
         loop {
             if let Some(outcome) = slot.take() {
                 return outcome;
             }
+            if served.is_err() {
+                return Err(WriteError::Nested);
+            }
+            slot.is_awaited = true;
             slot = self.shared.ready.wait(slot).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -83,14 +98,18 @@ impl<T, E: fmt::Display> Shared<T, E> {
         let mut slot = self.lock();
         if slot.abandoned {
             drop(slot);
-            self.poison.set(failure);
+            if let Some(why) = failure {
+                self.poison.set(why);
+            }
             return;
         }
         slot.outcome = Some(outcome);
         slot.failure = failure;
-        let waker = slot.waker.take();
+        let (waker, is_awaited) = (slot.waker.take(), slot.is_awaited);
         drop(slot);
-        self.ready.notify_all();
+        if is_awaited {
+            self.ready.notify_one();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -114,8 +133,8 @@ impl<T, E> Future for Ticket<T, E> {
         }
         slot.waker = Some(cx.waker().clone());
         drop(slot);
-        if let Some(queue) = self.queue.take() {
-            queue.end_group();
+        if !mem::replace(&mut self.is_polled, true) {
+            self.queue.call(End::Commit);
         }
         Poll::Pending
     }
@@ -127,7 +146,9 @@ impl<T, E> Drop for Ticket<T, E> {
         slot.abandoned = true;
         let untaken = slot.failure.take();
         drop(slot);
-        self.shared.poison.set(untaken);
+        if let Some(why) = untaken {
+            self.shared.poison.set(why);
+        }
     }
 }
 

@@ -5,43 +5,26 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
 };
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
-use crate::{Grouping, WriteError, error::Poison, ticket::Shared};
+use crate::{WriteError, error::Poison, ticket::Shared};
 
 /// Jobs that share one commit at most, so that a group's latency and its rollback stay bounded.
 pub const JOBS_PER_COMMIT_MAX: usize = 4_096;
 
-/// Jobs that may wait for the writer; a producer that outruns the disk waits in its turn.
-pub const QUEUE_LENGTH_MAX: usize = 16_384;
-
-/// What the writer thread is told.
+/// What the writer is told.
 pub(crate) enum Message {
     /// Run it inside the group's transaction.
     Write(Box<dyn Job>),
     /// Run it in order, outside any transaction of its own, and answer at once.
     Read(Box<dyn Job>),
+    /// Commit the group, then answer.
+    Flush(Box<dyn Job>),
     /// Commit the group, then run it in a transaction of its own.
     Exclusive(Box<dyn Job>),
-    /// Somebody waits.
-    EndGroup,
-    /// Commit and end the thread.
-    Close,
-}
-
-/// The sending half, as tickets hold it.
-#[derive(Clone)]
-pub(crate) struct Queue(pub(crate) SyncSender<Message>);
-
-impl Queue {
-    pub(crate) fn end_group(&self) {
-        // A writer that has ended has answered every ticket already.
-        drop(self.0.send(Message::EndGroup));
-    }
 }
 
 /// How a group ended, for every job in it.
@@ -51,7 +34,6 @@ pub(crate) enum Verdict {
     NotBegun(Arc<rusqlite::Error>),
     CommitFailed(Arc<rusqlite::Error>),
     Poisoned(Arc<str>),
-    Closed,
 }
 
 /// A queued closure together with the ticket that waits for it.
@@ -103,7 +85,8 @@ where
             (Verdict::NotBegun(error), _) => Err(WriteError::Begin(error)),
             (Verdict::CommitFailed(error), _) => Err(WriteError::Commit(error)),
             (Verdict::Poisoned(why), _) => Err(WriteError::Poisoned(why)),
-            (Verdict::Closed | Verdict::Durable, _) => Err(WriteError::Closed),
+            // It was taken out of the queue and not run, which `Writer::run` never does.
+            (Verdict::Durable, None) => Err(WriteError::Closed),
         };
         self.shared.resolve(outcome);
     }
@@ -115,73 +98,83 @@ fn panic_text(payload: &(dyn Any + Send)) -> Arc<str> {
     Arc::from(text.unwrap_or("no message"))
 }
 
-/// The thread's state: one connection and the group that is open on it.
+/// One connection and the group that is open on it.
 pub(crate) struct Writer {
-    pub(crate) connection: Connection,
-    pub(crate) poison: Arc<Poison>,
-    pub(crate) commits: Arc<AtomicU64>,
-    pub(crate) grouping: Grouping,
-    /// Jobs that ran in the open transaction and wait for its commit.
-    pub(crate) group: Vec<Box<dyn Job>>,
-    /// The open transaction holds the changes of a job that did not fail.
-    pub(crate) has_changes: bool,
+    connection: Connection,
+    group: Group,
+    /// An empty list with room, for the next messages.
+    pub(crate) spare: Vec<Message>,
+}
+
+/// The jobs that ran in the open transaction and wait for its commit.
+struct Group {
+    jobs: Vec<Box<dyn Job>>,
+    /// The transaction holds the changes of a job that did not fail.
+    has_changes: bool,
+    poison: Arc<Poison>,
+    commits: Arc<AtomicU64>,
 }
 
 impl Writer {
-    pub(crate) fn run(mut self, queue: &Receiver<Message>) {
-        let mut held_back = None;
-        loop {
-            let Some(message) = held_back.take().or_else(|| self.receive(queue)) else { break };
+    pub(crate) fn new(
+        connection: Connection,
+        poison: Arc<Poison>,
+        commits: Arc<AtomicU64>,
+    ) -> Self {
+        let group = Group { jobs: Vec::new(), has_changes: false, poison, commits };
+        Self { connection, group, spare: Vec::new() }
+    }
+
+    /// Runs all messages in order; what they write waits for [`Self::commit`].
+    pub(crate) fn run(&mut self, messages: &mut Vec<Message>) {
+        let mut turn = Turn::new(&self.connection, &mut self.group);
+        for message in messages.drain(..) {
             match message {
-                Message::Close => break,
-                Message::EndGroup => {
-                    held_back = self.take_the_rest(queue);
-                    self.commit();
+                Message::Write(job) => turn.write(job),
+                Message::Read(job) => turn.read(job),
+                Message::Flush(job) => {
+                    turn.commit();
+                    turn.read(job);
                 }
-                Message::Write(job) => self.write(job),
-                Message::Read(job) => self.read(job),
                 Message::Exclusive(job) => {
-                    self.commit();
-                    self.write(job);
-                    self.commit();
+                    turn.commit();
+                    turn.write(job);
+                    turn.commit();
                 }
             }
-            if self.group.len() >= JOBS_PER_COMMIT_MAX {
-                self.commit();
+            if turn.group.jobs.len() >= JOBS_PER_COMMIT_MAX {
+                turn.commit();
             }
-        }
-        self.commit();
-    }
-
-    fn receive(&mut self, queue: &Receiver<Message>) -> Option<Message> {
-        match self.grouping {
-            Grouping::Timed(delay_max) if !self.group.is_empty() => {
-                match queue.recv_timeout(delay_max) {
-                    Ok(message) => Some(message),
-                    Err(RecvTimeoutError::Timeout) => Some(Message::EndGroup),
-                    Err(RecvTimeoutError::Disconnected) => None,
-                }
-            }
-            _ => queue.recv().ok(),
         }
     }
 
-    /// Lets the writes that other threads queued meanwhile share the commit.
-    ///
-    /// Anything else has to see the commit first and is given back.
-    fn take_the_rest(&mut self, queue: &Receiver<Message>) -> Option<Message> {
-        while self.group.len() < JOBS_PER_COMMIT_MAX {
-            match queue.try_recv().ok()? {
-                Message::EndGroup => {}
-                Message::Write(job) => self.write(job),
-                other => return Some(other),
-            }
-        }
-        None
+    /// Makes the open group durable, if there is one, and answers its jobs.
+    pub(crate) fn commit(&mut self) {
+        Turn::new(&self.connection, &mut self.group).commit();
+    }
+
+    /// No transaction is open.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+}
+
+/// Work on the group, with the statements at hand that every job needs.
+struct Turn<'w> {
+    connection: &'w Connection,
+    group: &'w mut Group,
+    savepoint: Kept<'w>,
+    release: Kept<'w>,
+}
+
+impl<'w> Turn<'w> {
+    fn new(connection: &'w Connection, group: &'w mut Group) -> Self {
+        let (savepoint, release) = (Kept::new("SAVEPOINT job"), Kept::new("RELEASE job"));
+        Self { connection, group, savepoint, release }
     }
 
     fn write(&mut self, mut job: Box<dyn Job>) {
-        if let Some(why) = self.poison.why() {
+        if let Some(why) = self.group.poison.why() {
             return job.finish(Verdict::Poisoned(why));
         }
         if self.connection.is_autocommit()
@@ -190,12 +183,12 @@ impl Writer {
             return job.finish(Verdict::NotBegun(Arc::new(error)));
         }
         let ran = self.run_in_savepoint(job.as_mut());
-        self.group.push(job);
+        self.group.jobs.push(job);
         // A full disk can make SQLite roll the whole transaction back on its own.
         if let Err(error) = ran {
-            self.fail_group(error);
+            self.fail(error);
         } else if self.connection.is_autocommit() {
-            self.fail_group(rusqlite::Error::SqliteFailure(
+            self.fail(rusqlite::Error::SqliteFailure(
                 rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
                 Some("the group's transaction was rolled back by SQLite".to_owned()),
             ));
@@ -203,32 +196,32 @@ impl Writer {
     }
 
     fn run_in_savepoint(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
-        self.execute("SAVEPOINT job")?;
-        let ran = job.run(&self.connection);
+        self.savepoint.execute(self.connection)?;
+        let ran = job.run(self.connection);
         if self.connection.is_autocommit() {
             return Ok(());
         }
         match ran {
-            Ran::Well => self.has_changes = true,
+            Ran::Well => self.group.has_changes = true,
             Ran::Badly => self.execute("ROLLBACK TO job")?,
         }
-        self.execute("RELEASE job")
+        self.release.execute(self.connection)
     }
 
     fn read(&self, mut job: Box<dyn Job>) {
-        if let Some(why) = self.poison.why() {
+        if let Some(why) = self.group.poison.why() {
             return job.finish(Verdict::Poisoned(why));
         }
         let guarded = self.connection.pragma_update(None, "query_only", true);
         let verdict = match guarded {
             Ok(()) => {
-                job.run(&self.connection);
+                job.run(self.connection);
                 Verdict::Durable
             }
             Err(error) => Verdict::NotBegun(Arc::new(error)),
         };
         if let Err(error) = self.connection.pragma_update(None, "query_only", false) {
-            self.poison.set(Some(Arc::from(error.to_string())));
+            self.group.poison.set(Arc::from(error.to_string()));
         }
         job.finish(verdict);
     }
@@ -238,34 +231,55 @@ impl Writer {
             return;
         }
         // Pages that were changed and changed back would still be written by a commit.
-        let ended =
-            if self.has_changes { self.execute("COMMIT") } else { self.execute("ROLLBACK") };
-        match ended {
+        let end = if self.group.has_changes { "COMMIT" } else { "ROLLBACK" };
+        match self.execute(end) {
             Ok(()) => {
-                self.commits.fetch_add(u64::from(self.has_changes), Ordering::Relaxed);
-                self.finish_group(&Verdict::Durable);
+                self.group.commits.fetch_add(u64::from(self.group.has_changes), Ordering::Relaxed);
+                self.group.finish(&Verdict::Durable);
             }
-            Err(error) => self.fail_group(error),
+            Err(error) => self.fail(error),
         }
     }
 
-    fn fail_group(&mut self, error: rusqlite::Error) {
-        self.poison.set(Some(Arc::from(error.to_string())));
+    fn fail(&mut self, error: rusqlite::Error) {
+        self.group.poison.set(Arc::from(error.to_string()));
         if !self.connection.is_autocommit() {
             // The failure already stands; a rollback that fails too leaves it to recovery.
             drop(self.execute("ROLLBACK"));
         }
-        self.finish_group(&Verdict::CommitFailed(Arc::new(error)));
-    }
-
-    fn finish_group(&mut self, verdict: &Verdict) {
-        self.has_changes = false;
-        for job in self.group.drain(..) {
-            job.finish(verdict.clone());
-        }
+        self.group.finish(&Verdict::CommitFailed(Arc::new(error)));
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+}
+
+impl Group {
+    fn finish(&mut self, verdict: &Verdict) {
+        self.has_changes = false;
+        for job in self.jobs.drain(..) {
+            job.finish(verdict.clone());
+        }
+    }
+}
+
+/// A statement that stays out of the cache once it was used.
+struct Kept<'c> {
+    sql: &'static str,
+    statement: Option<CachedStatement<'c>>,
+}
+
+impl<'c> Kept<'c> {
+    fn new(sql: &'static str) -> Self {
+        Self { sql, statement: None }
+    }
+
+    fn execute(&mut self, connection: &'c Connection) -> rusqlite::Result<()> {
+        let statement = match &mut self.statement {
+            Some(statement) => statement,
+            empty => empty.insert(connection.prepare_cached(self.sql)?),
+        };
+        statement.execute([]).map(drop)
     }
 }

@@ -10,3 +10,5 @@ mod groups;
 mod history;
 #[cfg(test)]
 mod opening;
+#[cfg(test)]
+mod threads;
