@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     consume::Consume,
     host::{Host, Stop},
-    proof,
+    proof::{self, Evidence},
     report::{DeadLetters, OpenLetter, Report},
     snapshots::Snapshots,
     startup::Began,
@@ -83,7 +83,15 @@ pub async fn report<D: DeadLetterStore>(
         remaining: stats.open(),
     };
     let open = open_letters(consume).await?;
-    Ok(proof::report(host, &audit, began, market_events, letters, &open, snapshots.counts()))
+    let evidence = Evidence {
+        audit: &audit,
+        began,
+        market_events,
+        letters,
+        open_letters: &open,
+        snapshots: snapshots.counts(),
+    };
+    Ok(proof::report(host, &evidence))
 }
 
 async fn open_letters<D: DeadLetterStore>(consume: &Consume<D>) -> Result<Vec<OpenLetter>, Stop> {

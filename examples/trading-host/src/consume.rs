@@ -68,8 +68,7 @@ impl<D: DeadLetterStore> Consume<D> {
             clock: host.clock.clone(),
             repeats,
         };
-        let consumer =
-            Consumer::new(inbox.clone(), booking(), letters.clone(), host.clock.clone());
+        let consumer = Consumer::new(inbox.clone(), booking(), letters.clone(), host.clock.clone());
         Ok(Self {
             host: Rc::clone(host),
             inbox,
@@ -179,8 +178,8 @@ impl<D: DeadLetterStore> Consume<D> {
         let report = recon::compare(&host, &statement, Depths::Figures, &OnTheWay::default())?;
         // Figures say that something is wrong; trades and orders say what, and once is enough.
         let manual = report.with_outcome(Outcome::Manual).map(|finding| finding.id);
-        let is_news = manual.fold(false, |news, id| self.looked_into.insert(id) || news);
-        if is_news {
+        let news = manual.filter(|id| self.looked_into.insert(*id)).count();
+        if news > 0 {
             self.full_comparison().await?;
         }
         Ok(())

@@ -6,23 +6,23 @@ use rustix::process::{Signal, getpid, kill_process};
 
 /// Kills this process at the n-th passage of a named point.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CrashAt {
+pub struct Passage {
     point: String,
-    passage: u32,
+    nth: u32,
 }
 
 /// The points, in the order in which an order passes them.
 pub const POINTS: &[&str] =
     &["intended", "submitted", "doubted", "consumed", "lettered", "compared", "snapshot"];
 
-impl CrashAt {
+impl Passage {
     /// The process has come to a point; `passed` counts how often it has come to the chosen one.
     pub fn pass(&self, point: &str, passed: &Cell<u32>) {
         if point != self.point {
             return;
         }
         passed.set(passed.get() + 1);
-        if passed.get() == self.passage
+        if passed.get() == self.nth
             && let Err(error) = kill_process(getpid(), Signal::KILL)
         {
             tracing::error!(%error, "the process could not kill itself");
@@ -35,16 +35,16 @@ impl CrashAt {
 #[error("{0:?} is no crash point: expected POINT:N with N from 1 and POINT one of {POINTS:?}")]
 pub struct UnknownPoint(String);
 
-impl FromStr for CrashAt {
+impl FromStr for Passage {
     type Err = UnknownPoint;
 
     fn from_str(text: &str) -> Result<Self, UnknownPoint> {
         let unknown = || UnknownPoint(text.to_owned());
         let (point, passages) = text.split_once(':').ok_or_else(unknown)?;
-        let passage = passages.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(unknown)?;
+        let nth = passages.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(unknown)?;
         if !POINTS.contains(&point) {
             return Err(unknown());
         }
-        Ok(Self { point: point.to_owned(), passage })
+        Ok(Self { point: point.to_owned(), nth })
     }
 }

@@ -87,11 +87,11 @@ impl Handler for Booking {
         Ok(serde_json::from_slice(&raw.payload)?)
     }
 
-    async fn handle(&mut self, event: Event, raw: &Message) -> Result<(), BookingError> {
+    async fn handle(&mut self, message: Event, raw: &Message) -> Result<(), BookingError> {
         let subject = FaultSubject::Event(raw.position);
-        match event {
+        match message {
             Event::Filled { trade } => {
-                let mut fill = fill_of(&trade, Source::Stream)?;
+                let mut fill = booked_as(&trade, Source::Stream)?;
                 if self.repeats == Repeats::Booked {
                     fill.trade_id = TradeId::new(&format!("{}/{}", trade.trade_id, raw.position))?;
                 }
@@ -150,7 +150,7 @@ impl Booking {
 ///
 /// # Errors
 /// A name or number outside of what the books take.
-pub fn fill_of(trade: &Trade, source: Source) -> Result<Fill, BookingError> {
+pub fn booked_as(trade: &Trade, source: Source) -> Result<Fill, BookingError> {
     Ok(Fill {
         trade_id: TradeId::new(&trade.trade_id)?,
         order_id: trade.client_order_id,

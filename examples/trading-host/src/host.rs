@@ -29,7 +29,7 @@ use crate::{
     chance::Chance,
     closing,
     consume::Consume,
-    crash::CrashAt,
+    crash::Passage,
     fill::Repeats,
     guard::{CallError, Guard, Submitting},
     halt::Halt,
@@ -102,7 +102,7 @@ pub struct Settings {
     /// One rule may be broken on purpose, to see its invariant fail.
     pub controls: Controls,
     /// Where this process kills itself, for crash tests.
-    pub crash_at: Option<CrashAt>,
+    pub crash_at: Option<Passage>,
     /// Shows how many bars have passed.
     pub progress: Option<ProgressBar>,
     /// Simulated time at which an operator halts and flattens, for drills.
@@ -185,7 +185,7 @@ pub struct Host {
     started: Cell<bool>,
     failed: RefCell<Option<Stop>>,
     failure: Nudge,
-    crash_at: Option<CrashAt>,
+    crash_at: Option<Passage>,
     passed: Cell<u32>,
 }
 
@@ -368,8 +368,7 @@ pub fn run<D: DeadLetterStore + 'static>(
 ) -> anyhow::Result<Report> {
     let simulation = Simulation::new(ports.clock.clone());
     let tasks = simulation.tasks();
-    let outcome = simulation.run(async move { story(ports, settings, tasks).await })?;
-    outcome
+    simulation.run(story(ports, settings, tasks))?
 }
 
 async fn story<D: DeadLetterStore + 'static>(
@@ -380,11 +379,7 @@ async fn story<D: DeadLetterStore + 'static>(
     let Ports { clock, mut feed, mut strategies, venue, books, letters, stream, gate, alerts } =
         ports;
     let instruments = feed.instruments().to_vec();
-    let host = Rc::new(Host::new(
-        (clock, venue, books, gate, alerts),
-        instruments,
-        &settings,
-    )?);
+    let host = Rc::new(Host::new((clock, venue, books, gate, alerts), instruments, &settings)?);
     let letters = Letters::new(letters, settings.controls.committing);
     let mut consume = Consume::new(&host, &letters, settings.controls.repeats).await?;
     let mut snapshots = Snapshots::new(&host, stream, &letters).await?;
@@ -428,11 +423,7 @@ async fn story<D: DeadLetterStore + 'static>(
     closing::report(&host, &consume, &snapshots, began, feed.bars()).await
 }
 
-fn start(
-    tasks: &Tasks,
-    host: &Rc<Host>,
-    task: impl Future<Output = Result<(), Stop>> + 'static,
-) {
+fn start(tasks: &Tasks, host: &Rc<Host>, task: impl Future<Output = Result<(), Stop>> + 'static) {
     let host = Rc::clone(host);
     tasks.start(async move {
         if let Err(stop) = task.await {

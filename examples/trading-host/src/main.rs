@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use trading_host::{
-    crash::CrashAt,
+    crash::Passage,
     faults::Profile,
     fill::Repeats,
     guard::Submitting,
@@ -63,7 +63,7 @@ struct RunArgs {
     /// Keep everything in this folder, so that a killed run goes on where it was
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Trade against a venue in another process, for example http://127.0.0.1:7070
+    /// Trade against a venue in another process, at a URL as <http://127.0.0.1:7070>
     #[arg(long, value_name = "URL")]
     venue: Option<String>,
     /// Read this market folder instead of the bundled year
@@ -77,7 +77,7 @@ struct RunArgs {
     break_rule: Option<Rule>,
     /// Kill this process at the n-th passage of a point, for crash tests
     #[arg(long, value_name = "POINT:N")]
-    crash_at: Option<CrashAt>,
+    crash_at: Option<Passage>,
     /// Halt and flatten at this moment of simulated time, as a drill
     #[arg(long, value_name = "RFC3339")]
     halt_at: Option<jiff::Timestamp>,
@@ -199,9 +199,8 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut settings = setup::settings(args.seed)?;
     settings.controls = controls(args.break_rule);
     settings.crash_at = args.crash_at;
-    settings.halt_at = args
-        .halt_at
-        .map(|at| backstop_clock::Timestamp::from_millis(at.as_millisecond()));
+    settings.halt_at =
+        args.halt_at.map(|at| backstop_clock::Timestamp::from_millis(at.as_millisecond()));
     if std::io::stderr().is_terminal() {
         settings.progress = Some(ProgressBar::new(0));
     }

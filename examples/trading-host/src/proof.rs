@@ -28,63 +28,41 @@ use crate::{
 /// Faults whose harm is meant to stay: a reject is an answer, and a clock is what it is.
 const NOT_RECOVERABLE: [&str; 2] = ["reject", "clock_skew"];
 
+/// What a report is made of, beside the host's own state.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The truth, as the venue knows it.
+    pub audit: &'a Audit,
+    /// Where the run began.
+    pub began: Began,
+    /// Bars in the market data.
+    pub market_events: u64,
+    /// What became of the letters.
+    pub letters: DeadLetters,
+    /// Those that are still open.
+    pub open_letters: &'a [OpenLetter],
+    /// What became of the snapshots.
+    pub snapshots: snapshots::Counts,
+}
+
 /// Puts the report together.
 ///
 /// `seed`, `elapsed_ms` and `durable_commits` are the caller's to fill in.
-pub fn report(
-    host: &Host,
-    audit: &Audit,
-    began: Began,
-    market_events: u64,
-    dead_letters: DeadLetters,
-    open_letters: &[OpenLetter],
-    snapshots: snapshots::Counts,
-) -> Report {
+pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
+    let Evidence { audit, began, market_events, letters, open_letters, snapshots } = *evidence;
     let books = host.accounts.view();
-    let times = times(host, audit, began);
-    let orders = orders(host, &books, audit);
-    let replayed = host.accounts.replay();
-    let same = replayed.as_ref().is_ok_and(|again| {
-        again.head() == books.head() && figures(again) == figures(&books)
-    });
+    let chain = chain(host, &books);
     let level = level_with(&books, audit);
-    let chain = match &replayed {
-        Ok(_) if same => (true, format!("{} entries", books.sequence())),
-        Ok(_) => (false, "the journal leads to another state".to_owned()),
-        Err(error) => (false, error.to_string()),
-    };
-    let mut checks = vec![
-        one_order_per_intent(audit),
-        every_trade_once(host, &books, audit),
-        adjustments_are_drift(&books, audit),
-        ("books_equal_venue", level.is_empty(), first_or(&level, "to the last step")),
-        ("journal_replays", chain.0, chain.1.clone()),
-        ("letters_accounted_for", accounted(dead_letters, open_letters), listed(open_letters)),
-        (
-            "snapshots_verify",
-            snapshots.mismatched == 0 && snapshots.verified >= snapshots.taken,
-            format!("{} taken, {} verified", snapshots.taken, snapshots.verified),
-        ),
-        nothing_sent_when_closed(host, audit, began),
-    ];
+    let invariants = invariants(host, &books, evidence, (&chain, &level));
+    let times = times(host, audit, began);
     let counts = host.reconciled();
-    if counts.manual > 0 {
-        checks.push(("no_manual_finding", false, format!("{} findings", counts.manual)));
-    }
-    let invariants: Vec<Invariant> = checks
-        .into_iter()
-        .map(|(name, holds, detail)| Invariant {
-            name: name.to_owned(),
-            holds: Some(holds),
-            detail,
-        })
-        .collect();
+    let breaker = host.guard.breaker();
     Report {
         seed: 0,
         market_events,
         elapsed_ms: 0,
         durable_commits: 0,
-        orders,
+        orders: orders(host, &books, audit),
         fills: fills(&books),
         faults_injected: injected(audit),
         retries: host.guard.retries(),
@@ -92,11 +70,8 @@ pub fn report(
         detect_s_max: times.detect.as_secs_f64(),
         recover_s_max: times.recover.as_secs_f64(),
         consistency_age_s_max: times.consistency.as_secs_f64(),
-        breaker: Breaker {
-            opened: host.guard.breaker().opened,
-            rejected: host.guard.breaker().rejected,
-        },
-        dead_letters,
+        breaker: Breaker { opened: breaker.opened, rejected: breaker.rejected },
+        dead_letters: letters,
         open_letters: open_letters.to_vec(),
         reconciliation: Reconciliation {
             runs: counts.runs,
@@ -114,7 +89,7 @@ pub fn report(
             entries: books.sequence(),
             fills: length(books.fills().len()),
             head: books.head().to_string(),
-            chain_verified: chain.0,
+            chain_verified: chain.is_ok(),
             equals_venue: level.is_empty(),
         },
         money: money(&books),
@@ -123,6 +98,48 @@ pub fn report(
         ok: invariants.iter().all(|invariant| invariant.holds == Some(true)),
         invariants,
     }
+}
+
+/// The journal read again: the chain holds, and leads to the same state.
+fn chain(host: &Host, books: &Books) -> Result<String, String> {
+    let again = host.accounts.replay().map_err(|error| error.to_string())?;
+    if again.head() == books.head() && figures(&again) == figures(books) {
+        Ok(format!("{} entries", books.sequence()))
+    } else {
+        Err("the journal leads to another state".to_owned())
+    }
+}
+
+fn invariants(
+    host: &Host,
+    books: &Books,
+    evidence: &Evidence<'_>,
+    (chain, level): (&Result<String, String>, &[String]),
+) -> Vec<Invariant> {
+    let Evidence { audit, began, letters, open_letters, snapshots, .. } = *evidence;
+    let counts = host.reconciled();
+    let (Ok(journal) | Err(journal)) = chain;
+    let checks = [
+        one_order_per_intent(audit),
+        every_trade_once(host, books, audit),
+        adjustments_are_drift(books, audit),
+        ("books_equal_venue", level.is_empty(), first_or(level, "to the last step")),
+        ("journal_replays", chain.is_ok(), journal.clone()),
+        ("letters_accounted_for", accounted(letters, open_letters), listed(open_letters)),
+        (
+            "snapshots_verify",
+            snapshots.mismatched == 0 && snapshots.verified >= snapshots.taken,
+            format!("{} taken, {} verified", snapshots.taken, snapshots.verified),
+        ),
+        nothing_sent_when_closed(host, audit, began),
+        ("nothing_left_to_a_human", counts.manual == 0, format!("{} findings", counts.manual)),
+    ];
+    let invariant = |(name, holds, detail): Check| Invariant {
+        name: name.to_owned(),
+        holds: Some(holds),
+        detail,
+    };
+    checks.into_iter().map(invariant).collect()
 }
 
 type Check = (&'static str, bool, String);
@@ -142,7 +159,7 @@ fn duplicates(audit: &Audit) -> Vec<Uuid> {
 }
 
 fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {
-    let dropped = dropped_trades(audit);
+    let dropped: BTreeSet<&String> = audit.dropped_trades.iter().collect();
     let mut faults = Vec::new();
     let mut recovered = Vec::new();
     for (_, trade) in &audit.trades {
@@ -166,11 +183,6 @@ fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {
     }
     let whole = format!("{theirs} trades, recovered: [{}]", recovered.join(", "));
     ("every_trade_once", faults.is_empty(), first_or(&faults, &whole))
-}
-
-/// Trades whose every event was dropped for good.
-fn dropped_trades(audit: &Audit) -> BTreeSet<String> {
-    audit.dropped_trades.iter().cloned().collect()
 }
 
 fn find<'b>(host: &Host, books: &'b Books, trade: &Trade) -> Option<&'b Booked> {
@@ -220,7 +232,8 @@ pub fn level_with(books: &Books, audit: &Audit) -> Vec<String> {
         [("position", &audit.positions), ("balance", &audit.balances), ("fees", &audit.fees)];
     for (kind, rows) in kinds {
         for (name, amount) in rows.iter().filter(|(_, amount)| !amount.is_zero()) {
-            let amount = Amount::try_from(*amount).map_or_else(|e| e.to_string(), |a| a.to_string());
+            let amount =
+                Amount::try_from(*amount).map_or_else(|e| e.to_string(), |a| a.to_string());
             theirs.insert((kind, name.clone()), amount);
         }
     }
@@ -255,8 +268,10 @@ fn accounted(letters: DeadLetters, open: &[OpenLetter]) -> bool {
 }
 
 fn listed(open: &[OpenLetter]) -> String {
-    let lines: Vec<String> =
-        open.iter().map(|letter| format!("{} {} {}", letter.id, letter.state, letter.reason)).collect();
+    let lines: Vec<String> = open
+        .iter()
+        .map(|letter| format!("{} {} {}", letter.id, letter.state, letter.reason))
+        .collect();
     format!("open: [{}]", lines.join(", "))
 }
 
@@ -318,15 +333,16 @@ fn injected(audit: &Audit) -> BTreeMap<String, u64> {
 }
 
 fn money(books: &Books) -> BTreeMap<String, Money> {
-    let of = |(_, currency, balance): (_, &backstop_position_ledger::Currency, backstop_position_ledger::money::Balance)| {
-        let money = Money {
+    let mut money = BTreeMap::new();
+    for (_, currency, balance) in books.balances() {
+        let figures = Money {
             realized_gross: balance.realized_gross.to_string(),
             fees: balance.fees.to_string(),
             balance: balance.total.to_string(),
         };
-        (currency.as_str().to_owned(), money)
-    };
-    books.balances().into_iter().map(of).collect()
+        money.insert(currency.as_str().to_owned(), figures);
+    }
+    money
 }
 
 struct Times {
@@ -367,12 +383,9 @@ fn times(host: &Host, audit: &Audit, began: Began) -> Times {
         })
         .max()
         .unwrap_or_default();
-    let share = if recoverable == 0 {
-        1.0
-    } else {
-        share(recovered, recoverable)
-    };
-    Times { recovery_rate: share, detect, recover, consistency }
+    // Nothing to recover is everything recovered.
+    let recovery_rate = if recoverable == 0 { 1.0 } else { share(recovered, recoverable) };
+    Times { recovery_rate, detect, recover, consistency }
 }
 
 #[expect(clippy::float_arithmetic, reason = "a share for the reader, not an amount")]
@@ -413,7 +426,10 @@ fn outside_outages(audit: &Audit, from: Timestamp, to: Timestamp) -> Duration {
 }
 
 fn first_or(faults: &[String], otherwise: &str) -> String {
-    faults.first().map_or_else(|| otherwise.to_owned(), |first| format!("{} faults, first: {first}", faults.len()))
+    faults.first().map_or_else(
+        || otherwise.to_owned(),
+        |first| format!("{} faults, first: {first}", faults.len()),
+    )
 }
 
 fn length(n: usize) -> u64 {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::Accounts,
-    fill::{BookingError, fill_of},
+    fill::{BookingError, booked_as},
     halt::{Called, Cause, Depth},
     host::{Host, Stop},
     venue::{self, FaultSubject, Trade, TradeWindow, VenueStatement},
@@ -231,7 +231,7 @@ impl recon::Books for Writing<'_> {
             Action::ApplyTrade { trade, finding } => {
                 let source = Source::Recovered { finding: text_of(*finding) };
                 let trade = trade_of(trade)?;
-                let fill = fill_of(&trade, source)?;
+                let fill = booked_as(&trade, source)?;
                 let cause = trade.client_order_id;
                 let outcome = self.accounts.post(trade.at, cause, Fact::Filled(fill))?;
                 if matches!(outcome, Outcome::Applied { .. }) {

@@ -129,8 +129,8 @@ pub fn sim_venue(
 pub fn venue_of(market: &Arc<Market>, file: &Path) -> anyhow::Result<SimVenue> {
     let text = fs::read_to_string(file)?;
     let first = text.lines().next().unwrap_or_default();
-    let config: VenueConfig = serde_json::from_str(first)
-        .with_context(|| format!("{}, line 1", file.display()))?;
+    let config: VenueConfig =
+        serde_json::from_str(first).with_context(|| format!("{}, line 1", file.display()))?;
     Ok(SimVenue::resume(Box::new(Recorded::new(Arc::clone(market))), &config, file)?)
 }
 
@@ -150,13 +150,12 @@ impl Folder {
     /// # Errors
     /// When another process uses it, or it cannot be made.
     pub fn take(asked: Option<&Path>) -> anyhow::Result<Self> {
-        let (path, temporary) = match asked {
-            Some(path) => (path.to_owned(), None),
-            None => {
-                let folder = tempfile::Builder::new().prefix("trading-host-").tempdir()?;
-                (folder.path().to_owned(), Some(folder))
-            }
+        let temporary = match asked {
+            Some(_) => None,
+            None => Some(tempfile::Builder::new().prefix("trading-host-").tempdir()?),
         };
+        let made = temporary.as_ref().map(TempDir::path);
+        let path = asked.or(made).context("no folder was made")?.to_owned();
         let cannot = || format!("cannot use the data folder {}", path.display());
         fs::create_dir_all(&path).with_context(cannot)?;
         let taken = Self::take_for(&path, LOCK)?;
@@ -205,8 +204,8 @@ impl Stores {
     /// A journal that does not verify, or a schema that a store does not know.
     pub fn open(db: Database, instruments: Instruments) -> anyhow::Result<Self> {
         let journal = SqliteJournal::open(db.clone()).context("cannot open the journal")?;
-        let ledger = Ledger::open(Box::new(journal), instruments)
-            .context("the journal does not verify")?;
+        let ledger =
+            Ledger::open(Box::new(journal), instruments).context("the journal does not verify")?;
         let letters = SqliteStore::open(&db)?;
         let stream = SqliteLog::open(&db, snapshots::STREAM)?;
         Ok(Self { db, ledger, letters, stream })
@@ -253,18 +252,15 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
     // The books begin before the first price, so that nothing of the market is missed.
     let before = Timestamp::from_millis(first.as_millis()).saturating_sub(Duration::from_mins(1));
     let reached = written.unwrap_or(before).max(before);
-    let (venue, clock): (Rc<dyn Venue>, SimClock) = match &request.venue {
-        Some(url) => {
-            let clock = SimClock::new(reached);
-            let chance = Chance::new(request.seed);
-            (Rc::new(HttpVenue::new(url, clock.clone(), chance)?), clock)
-        }
-        None => {
-            let file = folder.file(VENUE_FILE);
-            let venue = sim_venue(&market, (request.seed, request.faults), Some(&file))?;
-            let clock = SimClock::new(reached.max(venue.now()));
-            (Rc::new(InProcess::new(venue, clock.clone())), clock)
-        }
+    let (venue, clock): (Rc<dyn Venue>, SimClock) = if let Some(url) = &request.venue {
+        let clock = SimClock::new(reached);
+        let chance = Chance::new(request.seed);
+        (Rc::new(HttpVenue::new(url, clock.clone(), chance)?), clock)
+    } else {
+        let file = folder.file(VENUE_FILE);
+        let venue = sim_venue(&market, (request.seed, request.faults), Some(&file))?;
+        let clock = SimClock::new(reached.max(venue.now()));
+        (Rc::new(InProcess::new(venue, clock.clone())), clock)
     };
     let ports = Ports {
         clock,

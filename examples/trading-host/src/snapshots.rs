@@ -187,7 +187,7 @@ impl Handler for Verify {
         Ok(serde_json::from_slice(&raw.payload)?)
     }
 
-    async fn handle(&mut self, snapshot: Snapshot, _raw: &Message) -> Result<(), VerifyError> {
-        Ok(self.accounts.verify_snapshot(&snapshot)?)
+    async fn handle(&mut self, message: Snapshot, _raw: &Message) -> Result<(), VerifyError> {
+        Ok(self.accounts.verify_snapshot(&message)?)
     }
 }

@@ -83,6 +83,7 @@ pub struct LookUp {
 }
 
 /// How an order stands at the venue.
+#[expect(clippy::module_name_repetitions, reason = "it stands beside our own of the kind")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueOrder {
     /// The venue's own id.
@@ -104,6 +105,7 @@ pub struct VenueOrder {
 }
 
 /// How an order stands at the venue.
+#[expect(clippy::module_name_repetitions, reason = "it stands beside our own of the kind")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VenueOrderStatus {
@@ -203,6 +205,7 @@ pub struct TradeWindow {
 }
 
 /// The venue's books at one moment.
+#[expect(clippy::module_name_repetitions, reason = "it stands beside our own of the kind")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueStatement {
     /// By the venue's clock.
@@ -284,6 +287,7 @@ pub enum FaultSubject {
 }
 
 /// A call to the venue that failed.
+#[expect(clippy::module_name_repetitions, reason = "it stands beside our own of the kind")]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VenueError {

@@ -68,10 +68,8 @@ impl HttpVenue {
     pub fn new(url: &str, clock: SimClock, chance: Chance) -> Result<Self, UrlError> {
         let refused = |rule| UrlError { url: url.to_owned(), rule };
         let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "http" && url.has_host());
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
+        let client =
+            Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         Ok(Self {
             client: client.map_err(|_no_client| refused("no HTTP client can be set up"))?,
             url: parsed.ok_or_else(|| refused("must look like http://127.0.0.1:7878"))?,
