@@ -15,9 +15,12 @@ use crate::{
     startup::Began,
 };
 
-/// Looks for open orders and unknown outcomes before the run is ended all the same: with half
-/// a minute between them longer than the longest outage.
+/// Looks at a venue that is away before the run is ended all the same: with half a minute
+/// between them longer than the longest outage.
 const LOOKS_MAX: u32 = 5_000;
+
+/// Looks at open orders while the venue answers: what it answers by then, it answers.
+const LEVEL_LOOKS_MAX: u32 = 20;
 
 /// Open letters that a report lists.
 const LISTED_MAX: u32 = 1_000;
@@ -31,6 +34,7 @@ pub async fn settle<D: DeadLetterStore>(
     consume: &mut Consume<D>,
     snapshots: &mut Snapshots<D>,
 ) -> Result<(), Stop> {
+    let mut level_looks = 0;
     for _ in 0..LOOKS_MAX {
         let open: Vec<Uuid> = host
             .accounts
@@ -44,7 +48,9 @@ pub async fn settle<D: DeadLetterStore>(
             host.observe(&cancelled);
         }
         let is_level = consume.catch_up().await?;
-        if is_level && host.accounts.view().open_orders().next().is_none() {
+        level_looks += u32::from(is_level);
+        let is_closed = is_level && host.accounts.view().open_orders().next().is_none();
+        if is_closed || level_looks >= LEVEL_LOOKS_MAX {
             break;
         }
         if !is_level || open.is_empty() {

@@ -43,9 +43,11 @@ pub struct Consume<D> {
     /// Replays letters through the same code.
     booking: Booking,
     letters: Letters<D>,
-    /// Whether a letter may be waiting; asked of the store only then.
-    letters_wait: bool,
+    /// Whether a letter may be open; the store is asked only then.
+    letters_open: bool,
     redriven: Redriven,
+    /// Letters that are known to wait for a human.
+    quarantined: u64,
     /// Differences of figures that a full comparison has looked into.
     looked_into: BTreeSet<FindingId>,
 }
@@ -75,8 +77,9 @@ impl<D: DeadLetterStore> Consume<D> {
             consumer,
             booking: booking(),
             letters: letters.clone(),
-            letters_wait: true,
+            letters_open: true,
             redriven: Redriven::default(),
+            quarantined: 0,
             looked_into: BTreeSet::new(),
         })
     }
@@ -90,12 +93,12 @@ impl<D: DeadLetterStore> Consume<D> {
             if !self.read().await? {
                 return Ok(false);
             }
-            let waiting = self.redrive().await?;
-            if self.inbox.is_complete() && !waiting {
+            let may_move = self.redrive().await?;
+            if self.inbox.is_complete() && !may_move {
                 return Ok(true);
             }
             match self.inbox.lost(self.host.clock.now()) {
-                Some(number) if !waiting && self.close_gap(number).await? => {}
+                Some(number) if !may_move && self.close_gap(number).await? => {}
                 _ => self.host.clock.sleep(LOOK_AGAIN).await,
             }
         }
@@ -124,7 +127,7 @@ impl<D: DeadLetterStore> Consume<D> {
             match step {
                 Step::Idle => return Ok(()),
                 Step::Lettered(_) | Step::Parked(_) => {
-                    self.letters_wait = true;
+                    self.letters_open = true;
                     let number = self.inbox.after();
                     self.host.watch.notice(FaultSubject::Event(number), self.host.clock.now());
                     self.host.crash_point("lettered");
@@ -134,9 +137,12 @@ impl<D: DeadLetterStore> Consume<D> {
         }
     }
 
-    /// Replays what waits in letters; true when something still waits.
+    /// Replays what waits in letters; true when another replay may move what still waits.
+    ///
+    /// What failed too often is quarantined and waits for a human, with all that is parked
+    /// behind it: the rest of the host goes on without them.
     async fn redrive(&mut self) -> Result<bool, Stop> {
-        if !self.letters_wait {
+        if !self.letters_open {
             return Ok(false);
         }
         if self.stats().await?.dead > 0 {
@@ -146,8 +152,13 @@ impl<D: DeadLetterStore> Consume<D> {
             self.redriven.resolved += done.resolved;
         }
         let stats = self.stats().await?;
-        self.letters_wait = stats.dead + stats.parked > 0;
-        Ok(self.letters_wait)
+        self.letters_open = stats.open() > 0;
+        if stats.quarantined > self.quarantined {
+            let text = format!("{} letters wait for a human", stats.quarantined);
+            self.host.alert("letters_quarantined", text);
+        }
+        self.quarantined = stats.quarantined;
+        Ok(stats.dead > 0)
     }
 
     /// Compares everything because a number is lost, and then does without it.
@@ -171,11 +182,15 @@ impl<D: DeadLetterStore> Consume<D> {
         let statement = host.guard.repeat(|| host.venue.statement(None)).await;
         host.observe(&statement);
         let Ok(statement) = statement else { return Ok(()) };
-        if !self.inbox.has_passed(statement.event_head) || self.letters_wait {
+        if !self.inbox.has_passed(statement.event_head) {
             host.poll.raise();
             return Ok(());
         }
-        let report = recon::compare(&host, &statement, Depths::Figures, &OnTheWay::default())?;
+        let mut on_the_way = OnTheWay::default();
+        if self.letters_open {
+            on_the_way.symbols = redrive::symbols_behind_letters(&self.letters).await?;
+        }
+        let report = recon::compare(&host, &statement, Depths::Figures, &on_the_way)?;
         // Figures say that something is wrong; trades and orders say what, and once is enough.
         let manual = report.with_outcome(Outcome::Manual).map(|finding| finding.id);
         let news = manual.filter(|id| self.looked_into.insert(*id)).count();
@@ -223,7 +238,7 @@ impl<D: DeadLetterStore> Consume<D> {
     /// What must not be repaired because it is coming.
     async fn on_the_way(&self, statement: &VenueStatement) -> Result<OnTheWay, Stop> {
         let (mut trades, mut symbols) = self.inbox.in_flight();
-        if self.letters_wait {
+        if self.letters_open {
             symbols.extend(redrive::symbols_behind_letters(&self.letters).await?);
         }
         // Fills realise by what came before them: nothing overtakes what already waits.
