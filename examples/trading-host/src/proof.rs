@@ -401,8 +401,9 @@ fn seen(
 ) -> (Option<Timestamp>, Timestamp, Option<Timestamp>) {
     match &fault.subject {
         FaultSubject::Outage(number) => {
-            let index = usize::try_from(*number).unwrap_or(usize::MAX);
-            let over = audit.outages.get(index).and_then(|outage| outage.1);
+            // Outages are numbered from 1.
+            let place = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
+            let over = place.and_then(|place| audit.outages.get(place)).and_then(|away| away.1);
             let noticed = host.watch.first_refusal_from(fault.at);
             let repaired = over.and_then(|over| host.watch.first_answer_from(over));
             (noticed, over.unwrap_or(fault.at), repaired)

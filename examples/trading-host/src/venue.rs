@@ -280,7 +280,7 @@ pub enum FaultSubject {
     Event(u64),
     /// A balance: currency and amount added.
     Balance(String, Decimal),
-    /// The n-th outage.
+    /// The n-th outage, counted from 1.
     Outage(u32),
     /// A read, a cancel, or the clock.
     Other,
