@@ -43,8 +43,10 @@ pub struct Consume<D> {
     /// Replays letters through the same code.
     booking: Booking,
     letters: Letters<D>,
-    /// Whether a letter may be open; the store is asked only then.
-    letters_open: bool,
+    /// Whether a letter was put, or may move, since the store was asked last.
+    letters_moved: bool,
+    /// Symbols whose events wait behind a letter.
+    behind_letters: BTreeSet<String>,
     redriven: Redriven,
     /// Letters that are known to wait for a human.
     quarantined: u64,
@@ -77,7 +79,8 @@ impl<D: DeadLetterStore> Consume<D> {
             consumer,
             booking: booking(),
             letters: letters.clone(),
-            letters_open: true,
+            letters_moved: true,
+            behind_letters: BTreeSet::new(),
             redriven: Redriven::default(),
             quarantined: 0,
             looked_into: BTreeSet::new(),
@@ -127,7 +130,7 @@ impl<D: DeadLetterStore> Consume<D> {
             match step {
                 Step::Idle => return Ok(()),
                 Step::Lettered(_) | Step::Parked(_) => {
-                    self.letters_open = true;
+                    self.letters_moved = true;
                     let number = self.inbox.after();
                     self.host.watch.notice(FaultSubject::Event(number), self.host.clock.now());
                     self.host.crash_point("lettered");
@@ -142,7 +145,7 @@ impl<D: DeadLetterStore> Consume<D> {
     /// What failed too often is quarantined and waits for a human, with all that is parked
     /// behind it: the rest of the host goes on without them.
     async fn redrive(&mut self) -> Result<bool, Stop> {
-        if !self.letters_open {
+        if !self.letters_moved {
             return Ok(false);
         }
         if self.stats().await?.dead > 0 {
@@ -152,13 +155,14 @@ impl<D: DeadLetterStore> Consume<D> {
             self.redriven.resolved += done.resolved;
         }
         let stats = self.stats().await?;
-        self.letters_open = stats.open() > 0;
+        self.letters_moved = stats.dead > 0;
+        self.behind_letters = redrive::symbols_behind_letters(&self.letters).await?;
         if stats.quarantined > self.quarantined {
             let text = format!("{} letters wait for a human", stats.quarantined);
             self.host.alert("letters_quarantined", text);
         }
         self.quarantined = stats.quarantined;
-        Ok(stats.dead > 0)
+        Ok(self.letters_moved)
     }
 
     /// Compares everything because a number is lost, and then does without it.
@@ -186,10 +190,8 @@ impl<D: DeadLetterStore> Consume<D> {
             host.poll.raise();
             return Ok(());
         }
-        let mut on_the_way = OnTheWay::default();
-        if self.letters_open {
-            on_the_way.symbols = redrive::symbols_behind_letters(&self.letters).await?;
-        }
+        let symbols = self.behind_letters.clone();
+        let on_the_way = OnTheWay { trades: Vec::new(), symbols };
         let report = recon::compare(&host, &statement, Depths::Figures, &on_the_way)?;
         // Figures say that something is wrong; trades and orders say what, and once is enough.
         let manual = report.with_outcome(Outcome::Manual).map(|finding| finding.id);
@@ -219,15 +221,13 @@ impl<D: DeadLetterStore> Consume<D> {
         if statement.event_head > self.inbox.head() {
             return Ok(None);
         }
-        let mut on_the_way = self.on_the_way(&statement).await?;
+        let on_the_way = self.on_the_way(&statement);
         let report = recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
         host.crash_point("compared");
         if report.plan.actions.is_empty() {
             return Ok(Some(report));
         }
         // The repair of the trades explains the figures, or does not: that is seen only now.
-        on_the_way.trades.clear();
-        on_the_way = self.on_the_way(&statement).await?;
         recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
         for order in recon::to_look_up(&report) {
             order::learn_end(&host, order).await?;
@@ -236,11 +236,9 @@ impl<D: DeadLetterStore> Consume<D> {
     }
 
     /// What must not be repaired because it is coming.
-    async fn on_the_way(&self, statement: &VenueStatement) -> Result<OnTheWay, Stop> {
+    fn on_the_way(&self, statement: &VenueStatement) -> OnTheWay {
         let (mut trades, mut symbols) = self.inbox.in_flight();
-        if self.letters_open {
-            symbols.extend(redrive::symbols_behind_letters(&self.letters).await?);
-        }
+        symbols.extend(self.behind_letters.iter().cloned());
         // Fills realise by what came before them: nothing overtakes what already waits.
         let first_waiting = trades.iter().map(|trade| trade.trade_id.clone()).min();
         for trade in statement.trades.iter().flatten() {
@@ -250,7 +248,7 @@ impl<D: DeadLetterStore> Consume<D> {
                 trades.push(trade.clone());
             }
         }
-        Ok(OnTheWay { trades, symbols })
+        OnTheWay { trades, symbols }
     }
 
     /// How many letters there are, by state.

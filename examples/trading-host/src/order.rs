@@ -30,8 +30,8 @@ use crate::{
 /// An order that the venue has not accepted by then is none, and the venue enforces it.
 pub const ACCEPT_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long the desk waits for the events of a cancel before it looks again.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the desk waits at first for what is not known yet.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first wait between two look-ups of one order, doubled up to the longest.
 const LOOK_UP_FIRST: Duration = Duration::from_millis(500);
@@ -180,16 +180,15 @@ fn is_market(resting: &(Uuid, Option<Amount>)) -> bool {
 pub async fn work(host: Rc<Host>, instrument: usize) -> Result<(), Stop> {
     loop {
         host.nudges[instrument].wait().await;
-        let mut patience = CANCEL_PATIENCE;
+        let mut patience = PATIENCE;
         loop {
             match next_step(&host, instrument)? {
                 Step::Rest => break,
-                Step::Wait => host.clock.sleep(CANCEL_PATIENCE).await,
+                Step::Wait => wait(&host, &mut patience).await,
                 Step::Cancel(orders) => {
                     cancel(&host, &orders).await;
                     // What became of them comes as events, a last fill included.
-                    host.clock.sleep(patience).await;
-                    patience = patience.saturating_mul(2).min(LOOK_UP_LONGEST);
+                    wait(&host, &mut patience).await;
                 }
                 Step::Order { quantity, style, strategy, expire_at } => {
                     let order = intend(&host, instrument, quantity, (style, strategy, expire_at))?;
@@ -198,6 +197,12 @@ pub async fn work(host: Rc<Host>, instrument: usize) -> Result<(), Stop> {
             }
         }
     }
+}
+
+/// Waits, and will wait longer the next time.
+async fn wait(host: &Host, patience: &mut Duration) {
+    host.clock.sleep(*patience).await;
+    *patience = patience.saturating_mul(2).min(LOOK_UP_LONGEST);
 }
 
 async fn cancel(host: &Host, orders: &[Uuid]) {
