@@ -131,7 +131,7 @@ fn invariants(
             snapshots.mismatched == 0 && snapshots.verified >= snapshots.taken,
             format!("{} taken, {} verified", snapshots.taken, snapshots.verified),
         ),
-        nothing_sent_when_closed(host, audit, began),
+        nothing_sent_when_closed(host, books, audit, began),
         ("nothing_left_to_a_human", counts.manual == 0, format!("{} findings", counts.manual)),
     ];
     let invariant = |(name, holds, detail): Check| Invariant {
@@ -275,17 +275,25 @@ fn listed(open: &[OpenLetter]) -> String {
     format!("open: [{}]", lines.join(", "))
 }
 
-/// What came to the venue's door was let through by gate, halt and breaker, so many times.
-fn nothing_sent_when_closed(host: &Host, audit: &Audit, began: Began) -> Check {
+/// What came to the venue's door is in the books, and what this process intended was let through
+/// by gate, halt and breaker, so many times.
+///
+/// What an earlier process intended it had let through itself before it was killed, perhaps at
+/// the very moment at which this one began: the place in the journal parts the two, not the time.
+fn nothing_sent_when_closed(host: &Host, books: &Books, audit: &Audit, began: Began) -> Check {
     let mut arrived: BTreeMap<Uuid, u32> = BTreeMap::new();
-    for (at, tag) in &audit.submits {
-        if *at >= began.at {
-            *arrived.entry(*tag).or_default() += 1;
-        }
+    for (_, tag) in &audit.submits {
+        *arrived.entry(*tag).or_default() += 1;
     }
+    let intended: BTreeMap<Uuid, u64> =
+        books.orders().iter().map(|order| (order.intent().tag, order.sequence())).collect();
+    let is_uninvited = |tag: &Uuid, times: u32| match intended.get(tag) {
+        None => true,
+        Some(sequence) => *sequence > began.sequence && host.guard.sent(*tag) < times,
+    };
     let uninvited: Vec<String> = arrived
         .iter()
-        .filter(|(tag, times)| host.guard.sent(**tag) < **times)
+        .filter(|(tag, times)| is_uninvited(tag, **times))
         .map(|(tag, times)| format!("{tag} came {times} times"))
         .collect();
     let detail = format!("{} intents came to the venue", arrived.len());
