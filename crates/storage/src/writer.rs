@@ -178,7 +178,7 @@ impl<'w> Turn<'w> {
             return job.finish(Verdict::Poisoned(why));
         }
         if self.connection.is_autocommit()
-            && let Err(error) = self.execute("BEGIN IMMEDIATE")
+            && let Err(error) = self.begin()
         {
             return job.finish(Verdict::NotBegun(Arc::new(error)));
         }
@@ -193,6 +193,13 @@ impl<'w> Turn<'w> {
                 Some("the group's transaction was rolled back by SQLite".to_owned()),
             ));
         }
+    }
+
+    fn begin(&self) -> rusqlite::Result<()> {
+        self.execute("BEGIN IMMEDIATE")?;
+        // While an outer savepoint is open, SQLite keeps the memory in which it notes how to undo
+        // a job; without one it is freed and allocated again for each.
+        self.execute("SAVEPOINT jobs")
     }
 
     fn run_in_savepoint(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
