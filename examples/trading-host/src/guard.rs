@@ -19,7 +19,7 @@ use std::{
 
 use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy, Rejection, Totals};
 use backstop_clock::{Clock, Sleep};
-use backstop_error_taxonomy::{Class, Classify};
+use backstop_error_taxonomy::{Class, Classify, Kind};
 use backstop_retry_backoff::{
     Elapsed, Finished, Guard as Repeat, Policy as RetryPolicy, Retry, Schedule, Stopped,
 };
@@ -54,6 +54,9 @@ const OPEN_TIME: Duration = Duration::from_secs(30);
 /// Why a guarded call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
+    /// Schema gate or halt kept it back; nothing was sent.
+    #[error("gate or halt keeps orders back")]
+    Closed,
     /// The breaker kept it back; nothing was sent.
     #[error(transparent)]
     KeptBack(#[from] Rejection),
@@ -65,6 +68,7 @@ pub enum CallError {
 impl Classify for CallError {
     fn class(&self) -> Class {
         match self {
+            Self::Closed => Class::of(Kind::Precondition),
             Self::KeptBack(rejection) => rejection.class(),
             Self::Venue(error) => error.class(),
         }
@@ -126,18 +130,25 @@ impl Guard {
 
     /// Places an order, at most once as far as anybody can know.
     ///
+    /// `may_send` is asked before each attempt: a halt that comes between two of them counts.
+    ///
     /// # Errors
     /// [`Stopped`] with the last error; its class says whether the order may have been placed.
     pub async fn submit(
         &self,
         venue: &dyn Venue,
         order: &OrderRequest,
+        may_send: impl Fn() -> bool,
     ) -> Result<Finished<Acceptance>, Stopped<CallError>> {
         // Jitter by what is called, not by what else was called before it.
         let draw = self.chance.draw("jitter", order.client_order_id.as_bytes(), 0);
         let mut rng = SmallRng::seed_from_u64(draw);
         let now = || self.clock.instant();
+        let may_send = &may_send;
         let attempt = |_| async move {
+            if !may_send() {
+                return Err(CallError::Closed);
+            }
             let permit = self.breaker.admit(now)?;
             *self.sent.borrow_mut().entry(order.tag).or_default() += 1;
             let answer = self.timed(SUBMIT_TIMEOUT, venue.submit(order)).await;

@@ -47,6 +47,9 @@ use crate::{
     watch::Watch,
 };
 
+/// Who wants to hold nothing.
+const FLATTEN: &str = "halt";
+
 /// How often the figures are compared with the venue's.
 const COMPARE_EVERY: Duration = Duration::from_secs(100);
 
@@ -210,10 +213,18 @@ impl Host {
         self.started.get() && self.gate.state() == SchemaGate::ReadWrite && !self.halt.is_on()
     }
 
+    /// Whether an order that was made may still leave: in a halt only what flattens.
+    pub fn may_send(&self, order: Uuid) -> bool {
+        let books = self.accounts.view();
+        let flattens = books.order(order).is_some_and(|o| o.intent().strategy.as_str() == FLATTEN);
+        let is_halted = self.halt.is_on() && !(flattens && self.halt.flattens());
+        self.gate.state() == SchemaGate::ReadWrite && !is_halted
+    }
+
     /// The wish to hold nothing.
     pub fn flat(&self, instrument: usize) -> Wanted {
         let target = Target { instrument, quantity: Decimal::ZERO, style: Style::Market };
-        Wanted { strategy: "halt", target, at: self.clock.now() }
+        Wanted { strategy: FLATTEN, target, at: self.clock.now() }
     }
 
     /// Trading may begin.

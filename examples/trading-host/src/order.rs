@@ -265,7 +265,8 @@ fn intend(
 async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(), Stop> {
     let order_id = order.client_order_id;
     let subject = FaultSubject::Order(order_id);
-    let submitted = host.guard.submit(&*host.venue, &order).await;
+    let may_send = || host.may_send(order.client_order_id);
+    let submitted = host.guard.submit(&*host.venue, &order, may_send).await;
     host.crash_point("submitted");
     let now = host.clock.now();
     let stopped = match submitted {
