@@ -60,7 +60,6 @@ pub struct Database {
 struct Handle {
     queue: Arc<Queue>,
     commits: Arc<AtomicU64>,
-    poison: Arc<Poison>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -98,7 +97,7 @@ impl Database {
         let poison = Arc::new(Poison::default());
         let path = connection.path().unwrap_or(":memory:").to_owned();
         let writer = Writer::new(connection, Arc::clone(&poison), Arc::clone(&commits));
-        let queue = Arc::new(Queue::new(writer, grouping));
+        let queue = Arc::new(Queue::new(writer, poison, grouping));
         let attended = Arc::clone(&queue);
         let thread = thread::Builder::new()
             .name("backstop-storage".to_owned())
@@ -107,7 +106,7 @@ impl Database {
                 path,
                 source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
             })?;
-        Ok(Self { shared: Arc::new(Handle { queue, commits, poison, thread: Some(thread) }) })
+        Ok(Self { shared: Arc::new(Handle { queue, commits, thread: Some(thread) }) })
     }
 
     /// Queues a job; its changes join the next commit.
@@ -182,7 +181,7 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        let ticket = Ticket::new(Arc::clone(&self.shared.queue), Arc::clone(&self.shared.poison));
+        let ticket = Ticket::new(Arc::clone(&self.shared.queue));
         self.shared.queue.push(wrap(Box::new(Queued::new(job, ticket.shared()))));
         ticket
     }

@@ -1,6 +1,6 @@
 use std::{
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
@@ -9,6 +9,7 @@ use backstop_clock::{Clock, SystemClock};
 
 use crate::{
     Grouping,
+    error::Poison,
     writer::{Message, Writer},
 };
 
@@ -23,6 +24,7 @@ pub const QUEUE_LENGTH_MAX: usize = 16_384;
 /// serves futures, groups that are due, and the end.
 pub(crate) struct Queue {
     grouping: Grouping,
+    poison: Arc<Poison>,
     state: Mutex<State>,
     /// Wakes the background thread.
     called: Condvar,
@@ -60,7 +62,7 @@ pub(crate) enum End {
 pub(crate) struct Nested;
 
 impl Queue {
-    pub(crate) fn new(writer: Writer, grouping: Grouping) -> Self {
+    pub(crate) fn new(writer: Writer, poison: Arc<Poison>, grouping: Grouping) -> Self {
         let state = State {
             messages: Vec::new(),
             writer: Some(Box::new(writer)),
@@ -70,7 +72,13 @@ impl Queue {
             is_idle: false,
             is_closing: false,
         };
-        Self { grouping, state: Mutex::new(state), called: Condvar::new(), room: Condvar::new() }
+        let (state, called, room) = (Mutex::new(state), Condvar::new(), Condvar::new());
+        Self { grouping, poison, state, called, room }
+    }
+
+    /// Where a failure goes that nobody took.
+    pub(crate) fn poison(&self) -> &Poison {
+        &self.poison
     }
 
     pub(crate) fn push(&self, message: Message) {

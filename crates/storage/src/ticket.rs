@@ -27,7 +27,6 @@ pub struct Ticket<T, E> {
 pub(crate) struct Shared<T, E> {
     slot: Mutex<Slot<T, E>>,
     ready: Condvar,
-    poison: Arc<Poison>,
 }
 
 struct Slot<T, E> {
@@ -42,10 +41,10 @@ struct Slot<T, E> {
 }
 
 impl<T, E> Ticket<T, E> {
-    pub(crate) fn new(queue: Arc<Queue>, poison: Arc<Poison>) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>) -> Self {
         let slot =
             Slot { outcome: None, failure: None, waker: None, is_awaited: false, abandoned: false };
-        let shared = Arc::new(Shared { slot: Mutex::new(slot), ready: Condvar::new(), poison });
+        let shared = Arc::new(Shared { slot: Mutex::new(slot), ready: Condvar::new() });
         Self { shared, queue, is_polled: false }
     }
 
@@ -93,13 +92,13 @@ impl<T, E> Slot<T, E> {
 
 impl<T, E: fmt::Display> Shared<T, E> {
     /// Hands the outcome over; a failure that nobody can take any more stops the database.
-    pub(crate) fn resolve(&self, outcome: Result<T, WriteError<E>>) {
+    pub(crate) fn resolve(&self, outcome: Result<T, WriteError<E>>, poison: &Poison) {
         let failure = outcome.as_ref().err().map(|error| Arc::from(error.to_string()));
         let mut slot = self.lock();
         if slot.abandoned {
             drop(slot);
             if let Some(why) = failure {
-                self.poison.set(why);
+                poison.set(why);
             }
             return;
         }
@@ -147,7 +146,7 @@ impl<T, E> Drop for Ticket<T, E> {
         let untaken = slot.failure.take();
         drop(slot);
         if let Some(why) = untaken {
-            self.shared.poison.set(why);
+            self.queue.poison().set(why);
         }
     }
 }

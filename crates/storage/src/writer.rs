@@ -28,7 +28,6 @@ pub(crate) enum Message {
 }
 
 /// How a group ended, for every job in it.
-#[derive(Clone)]
 pub(crate) enum Verdict {
     Durable,
     NotBegun(Arc<rusqlite::Error>),
@@ -39,7 +38,7 @@ pub(crate) enum Verdict {
 /// A queued closure together with the ticket that waits for it.
 pub(crate) trait Job: Send {
     fn run(&mut self, connection: &Connection) -> Ran;
-    fn finish(self: Box<Self>, verdict: Verdict);
+    fn finish(self: Box<Self>, verdict: &Verdict, poison: &Poison);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,18 +76,18 @@ where
         ran
     }
 
-    fn finish(self: Box<Self>, verdict: Verdict) {
+    fn finish(self: Box<Self>, verdict: &Verdict, poison: &Poison) {
         let outcome = match (verdict, self.outcome) {
             // A job that failed did so whatever became of its group.
             (_, Some(Err(error))) => Err(error),
             (Verdict::Durable, Some(Ok(value))) => Ok(value),
-            (Verdict::NotBegun(error), _) => Err(WriteError::Begin(error)),
-            (Verdict::CommitFailed(error), _) => Err(WriteError::Commit(error)),
-            (Verdict::Poisoned(why), _) => Err(WriteError::Poisoned(why)),
+            (Verdict::NotBegun(error), _) => Err(WriteError::Begin(Arc::clone(error))),
+            (Verdict::CommitFailed(error), _) => Err(WriteError::Commit(Arc::clone(error))),
+            (Verdict::Poisoned(why), _) => Err(WriteError::Poisoned(Arc::clone(why))),
             // It was taken out of the queue and not run, which `Writer::run` never does.
             (Verdict::Durable, None) => Err(WriteError::Closed),
         };
-        self.shared.resolve(outcome);
+        self.shared.resolve(outcome, poison);
     }
 }
 
@@ -175,23 +174,17 @@ impl<'w> Turn<'w> {
 
     fn write(&mut self, mut job: Box<dyn Job>) {
         if let Some(why) = self.group.poison.why() {
-            return job.finish(Verdict::Poisoned(why));
+            return job.finish(&Verdict::Poisoned(why), &self.group.poison);
         }
         if self.connection.is_autocommit()
             && let Err(error) = self.begin()
         {
-            return job.finish(Verdict::NotBegun(Arc::new(error)));
+            return job.finish(&Verdict::NotBegun(Arc::new(error)), &self.group.poison);
         }
         let ran = self.run_in_savepoint(job.as_mut());
         self.group.jobs.push(job);
-        // A full disk can make SQLite roll the whole transaction back on its own.
         if let Err(error) = ran {
             self.fail(error);
-        } else if self.connection.is_autocommit() {
-            self.fail(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
-                Some("the group's transaction was rolled back by SQLite".to_owned()),
-            ));
         }
     }
 
@@ -205,8 +198,12 @@ impl<'w> Turn<'w> {
     fn run_in_savepoint(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
         self.savepoint.execute(self.connection)?;
         let ran = job.run(self.connection);
+        // A full disk can make SQLite roll the whole transaction back on its own.
         if self.connection.is_autocommit() {
-            return Ok(());
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
+                Some("the group's transaction was rolled back by SQLite".to_owned()),
+            ));
         }
         match ran {
             Ran::Well => self.group.has_changes = true,
@@ -217,7 +214,7 @@ impl<'w> Turn<'w> {
 
     fn read(&self, mut job: Box<dyn Job>) {
         if let Some(why) = self.group.poison.why() {
-            return job.finish(Verdict::Poisoned(why));
+            return job.finish(&Verdict::Poisoned(why), &self.group.poison);
         }
         let guarded = self.connection.pragma_update(None, "query_only", true);
         let verdict = match guarded {
@@ -230,7 +227,7 @@ impl<'w> Turn<'w> {
         if let Err(error) = self.connection.pragma_update(None, "query_only", false) {
             self.group.poison.set(Arc::from(error.to_string()));
         }
-        job.finish(verdict);
+        job.finish(&verdict, &self.group.poison);
     }
 
     fn commit(&mut self) {
@@ -266,7 +263,7 @@ impl Group {
     fn finish(&mut self, verdict: &Verdict) {
         self.has_changes = false;
         for job in self.jobs.drain(..) {
-            job.finish(verdict.clone());
+            job.finish(verdict, &self.poison);
         }
     }
 }
@@ -287,6 +284,7 @@ impl<'c> Kept<'c> {
             Some(statement) => statement,
             empty => empty.insert(connection.prepare_cached(self.sql)?),
         };
-        statement.execute([]).map(drop)
+        // There is nothing to bind.
+        statement.raw_execute().map(drop)
     }
 }
