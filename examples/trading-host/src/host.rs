@@ -56,6 +56,9 @@ const COMPARE_EVERY: Duration = Duration::from_secs(100);
 /// How often the events are read while an order is on its way.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
+/// How often a venue that is away is called: the books have to be level seconds after its return.
+const CALL_AGAIN_EVERY: Duration = Duration::from_secs(2);
+
 /// How often everything is compared, and a snapshot taken.
 const DAY: Duration = Duration::from_hours(24);
 
@@ -454,7 +457,7 @@ async fn events<D: DeadLetterStore>(
         host.nudge_all();
         if !reached {
             // The venue does not talk to us; it will not be forgotten.
-            host.guard.pause().await;
+            host.clock.sleep(CALL_AGAIN_EVERY).await;
             host.poll.raise();
         } else if host.awaits_outcome() {
             // An order that is on its way may trade before its answer comes, if one comes at all.
