@@ -59,7 +59,9 @@ pub async fn redrive<D: DeadLetterStore>(
     })
 }
 
-/// Puts a clean copy beside a letter's damaged bytes; false when there is none yet.
+/// Puts a clean copy beside a letter's damaged bytes; false when the venue does not answer.
+///
+/// A copy that is no better is replayed all the same: what fails too often is quarantined.
 async fn mend<D: DeadLetterStore>(
     host: &Host,
     letters: &Letters<D>,
@@ -74,9 +76,10 @@ async fn mend<D: DeadLetterStore>(
     let mut readable = copies
         .map(|delivery| delivery.payload)
         .filter(|payload| serde_json::from_slice::<Event>(payload).is_ok());
-    let Some(payload) = readable.next() else { return Ok(false) };
-    let edit = Edit { payload, by: "venue".to_owned(), at: host.clock.now() };
-    letters.edit(letter.id(), edit).await?;
+    if let Some(payload) = readable.next() {
+        let edit = Edit { payload, by: "venue".to_owned(), at: host.clock.now() };
+        letters.edit(letter.id(), edit).await?;
+    }
     Ok(true)
 }
 
