@@ -8,3 +8,25 @@ mod strategy;
 mod sim_venue;
 #[cfg(test)]
 mod http_venue;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod quiet_day;
+#[cfg(test)]
+mod lost_acknowledgement;
+#[cfg(test)]
+mod late_acceptance;
+#[cfg(test)]
+mod venue_outage;
+#[cfg(test)]
+mod duplicate_fills;
+#[cfg(test)]
+mod dropped_fill;
+#[cfg(test)]
+mod poison_fill;
+#[cfg(test)]
+mod silent_drift;
+#[cfg(test)]
+mod halt;
+#[cfg(test)]
+mod ports;
