@@ -3,7 +3,7 @@
 use std::{fs::File, io::Write, path::Path, time::Duration};
 
 use backstop_storage::Database;
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
@@ -49,7 +49,7 @@ fn group_commit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("storage_group_commit");
     group.throughput(Throughput::Elements(ROWS));
     group.sample_size(20).warm_up_time(Duration::from_millis(500));
-    group.measurement_time(Duration::from_secs(1));
+    group.measurement_time(Duration::from_secs(1)).sampling_mode(SamplingMode::Flat);
     for round in 1..=ROUNDS {
         let folder = folder();
         // One database at a time: SQLite shares its page cache among all that are open.
