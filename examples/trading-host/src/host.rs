@@ -4,10 +4,9 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
-    time::Duration,
 };
 
-use backstop_clock::{Clock, Sleep, Timestamp};
+use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::{ConsumerError, DeadLetterStore, StoreError};
 use backstop_error_taxonomy::Severity;
 use backstop_position_ledger::{
@@ -30,6 +29,7 @@ use crate::{
     closing,
     consume::Consume,
     crash::Passage,
+    duties,
     fill::Repeats,
     guard::{CallError, Guard, Submitting},
     halt::Halt,
@@ -49,18 +49,6 @@ use crate::{
 
 /// Who wants to hold nothing.
 const FLATTEN: &str = "halt";
-
-/// How often the figures are compared with the venue's.
-const COMPARE_EVERY: Duration = Duration::from_secs(100);
-
-/// How often the events are read while an order is on its way.
-const FOLLOW_EVERY: Duration = Duration::from_millis(500);
-
-/// How often a venue that is away is called: the books have to be level seconds after its return.
-const CALL_AGAIN_EVERY: Duration = Duration::from_secs(2);
-
-/// How often everything is compared, and a snapshot taken.
-const DAY: Duration = Duration::from_hours(24);
 
 /// Everything that a host composes, each part behind a port of its own.
 #[derive(Debug)]
@@ -283,7 +271,7 @@ impl Host {
     }
 
     /// Whether an order is on its way of which nothing is known yet.
-    fn awaits_outcome(&self) -> bool {
+    pub fn awaits_outcome(&self) -> bool {
         self.accounts.view().unresolved().next().is_some()
     }
 
@@ -403,23 +391,17 @@ async fn story<D: DeadLetterStore + 'static>(
     let consume = Rc::new(futures::lock::Mutex::new(consume));
 
     for instrument in 0..host.nudges.len() {
-        let worker = Rc::clone(&host);
-        let task = order::work(Rc::clone(&host), instrument);
-        tasks.start(async move {
-            if let Err(stop) = task.await {
-                worker.fail(stop);
-            }
-        });
+        start(&tasks, &host, order::work(Rc::clone(&host), instrument));
     }
-    start(&tasks, &host, events(Rc::clone(&host), Rc::clone(&consume)));
-    start(&tasks, &host, figures(Rc::clone(&host), Rc::clone(&consume)));
+    start(&tasks, &host, duties::events(Rc::clone(&host), Rc::clone(&consume)));
+    start(&tasks, &host, duties::figures(Rc::clone(&host), Rc::clone(&consume)));
     if let Some(at) = settings.halt_at {
-        start(&tasks, &host, drill(Rc::clone(&host), at));
+        start(&tasks, &host, duties::drill(Rc::clone(&host), at));
     }
     host.open_trading();
 
     let trading = {
-        let trade = trade(&host, &mut *feed, strategies, settings.progress, async || {
+        let trade = duties::trade(&host, &mut *feed, strategies, settings.progress, async || {
             consume.lock().await.compare_everything().await?;
             snapshots.take().await
         });
@@ -444,97 +426,6 @@ fn start(tasks: &Tasks, host: &Rc<Host>, task: impl Future<Output = Result<(), S
             host.fail(stop);
         }
     });
-}
-
-/// Reads the venue's events whenever something may have happened.
-async fn events<D: DeadLetterStore>(
-    host: Rc<Host>,
-    consume: Rc<futures::lock::Mutex<Consume<D>>>,
-) -> Result<(), Stop> {
-    loop {
-        host.poll.wait().await;
-        let reached = consume.lock().await.catch_up().await?;
-        host.nudge_all();
-        if !reached {
-            // The venue does not talk to us; it will not be forgotten.
-            host.clock.sleep(CALL_AGAIN_EVERY).await;
-            host.poll.raise();
-        } else if host.awaits_outcome() {
-            // An order that is on its way may trade before its answer comes, if one comes at all.
-            host.clock.sleep(FOLLOW_EVERY).await;
-            host.poll.raise();
-        }
-    }
-}
-
-/// Compares the figures for as long as the run lasts.
-async fn figures<D: DeadLetterStore>(
-    host: Rc<Host>,
-    consume: Rc<futures::lock::Mutex<Consume<D>>>,
-) -> Result<(), Stop> {
-    loop {
-        host.clock.sleep(COMPARE_EVERY).await;
-        consume.lock().await.compare_figures().await?;
-    }
-}
-
-/// An operator halts and flattens.
-async fn drill(host: Rc<Host>, at: Timestamp) -> Result<(), Stop> {
-    use crate::halt::{Called, Cause, Depth};
-    host.clock.sleep_until(at).await;
-    let reason = "drill".to_owned();
-    host.halt.call(Called { at, cause: Cause::Operator, depth: Depth::Flatten, reason });
-    host.nudge_all();
-    Ok(())
-}
-
-/// Follows the market to its end.
-async fn trade(
-    host: &Rc<Host>,
-    feed: &mut dyn Feed,
-    mut strategies: Strategies,
-    progress: Option<ProgressBar>,
-    mut daily: impl AsyncFnMut() -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    if let Some(progress) = &progress {
-        progress.set_length(feed.bars());
-    }
-    let mut next_daily = host.clock.now().saturating_add(DAY);
-    let mut bars = 0;
-    while let Some(at) = feed.peek_time() {
-        while next_daily <= at {
-            host.clock.sleep_until(next_daily).await;
-            daily().await?;
-            next_daily = next_daily.saturating_add(DAY);
-        }
-        host.clock.sleep_until(at).await;
-        let closed = host.follow(feed, at)?;
-        bars += closed.len();
-        for wanted in wishes(&mut strategies, at, &closed) {
-            host.desk.want(wanted);
-        }
-        for bar in &closed {
-            host.desk.bar_closed(bar.instrument);
-            host.nudges[bar.instrument].raise();
-        }
-        if let Some(progress) = progress.as_ref().filter(|_| !closed.is_empty()) {
-            progress.set_position(u64::try_from(bars).unwrap_or(u64::MAX));
-        }
-    }
-    Ok(())
-}
-
-/// What the strategies want after the bars that closed.
-pub fn wishes(strategies: &mut Strategies, at: Timestamp, closed: &[Bar]) -> Vec<Wanted> {
-    let mut wishes = Vec::new();
-    if !closed.is_empty() {
-        for strategy in strategies {
-            let name = strategy.name();
-            let targets = strategy.on_close(at, closed);
-            wishes.extend(targets.into_iter().map(|target| Wanted { strategy: name, target, at }));
-        }
-    }
-    wishes
 }
 
 type Parts = (SimClock, Rc<dyn Venue>, Box<dyn Books>, Box<dyn Gate>, Rc<dyn Alerts>);

@@ -30,6 +30,7 @@ pub mod closing;
 pub mod proof;
 pub mod report;
 pub mod host;
+pub mod duties;
 pub mod accounts;
 pub mod alerts;
 pub mod watch;

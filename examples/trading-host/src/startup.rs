@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::{
     consume::Consume,
-    host::{Host, Stop, wishes},
+    duties::wishes,
+    host::{Host, Stop},
     market::Feed,
     order,
     strategy::Strategies,
