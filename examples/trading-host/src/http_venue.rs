@@ -13,6 +13,7 @@
 //! | `GET /statement` | [`VenueStatement`](crate::venue::VenueStatement) |
 //! | `GET /statement/from/{ms}` | the same with open orders, and trades since then |
 //! | `GET /audit` | [`Audit`](crate::venue::Audit), free of faults |
+//! | `GET /time` | how far simulated time has come, in milliseconds since the epoch, free of faults |
 //!
 //! | failure | on the wire |
 //! |---|---|

@@ -253,8 +253,10 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
     let before = Timestamp::from_millis(first.as_millis()).saturating_sub(Duration::from_mins(1));
     let reached = written.unwrap_or(before).max(before);
     let (venue, clock): (Rc<dyn Venue>, SimClock) = if let Some(url) = &request.venue {
-        let clock = SimClock::new(reached);
         let chance = Chance::new(request.seed);
+        let asked = HttpVenue::new(url, SimClock::new(reached), chance)?.reached();
+        let asked = asked.with_context(|| format!("no venue answers at {url}"))?;
+        let clock = SimClock::new(reached.max(asked));
         (Rc::new(HttpVenue::new(url, clock.clone(), chance)?), clock)
     } else {
         let file = folder.file(VENUE_FILE);

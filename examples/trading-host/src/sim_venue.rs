@@ -27,7 +27,8 @@
 //!
 //! # What it keeps
 //!
-//! With a file, each request that changes something is written before it is answered, and
+//! With a file, each request that changes something is written before it is answered, and so is
+//! the time of one whose answer tells of something that time has brought.
 //! [`SimVenue::resume`] repeats them.
 
 mod exchange;
@@ -204,6 +205,8 @@ pub struct SimVenue {
     chance: Chance,
     read_rates: ReadRates,
     log: Option<CommandLog>,
+    /// The last event when the last line was written.
+    logged_head: u64,
 }
 
 /// What keeps a read or cancel from being answered as it should be.
@@ -226,6 +229,7 @@ impl SimVenue {
             chance: Chance::new(config.seed),
             read_rates: config.profile.rates().read,
             log: None,
+            logged_head: 0,
         })
     }
 
@@ -245,6 +249,7 @@ impl SimVenue {
             venue.exchange.repeat(&command);
         })?;
         venue.log = Some(log);
+        venue.logged_head = venue.exchange.events.head();
         Ok(venue)
     }
 
@@ -334,7 +339,7 @@ impl SimVenue {
     ) -> Outcome<T> {
         self.exchange.advance(at);
         let answer = match self.hindrance(kind, key) {
-            None => answer(self),
+            None => self.reach().and_then(|()| answer(self)),
             Some(hindrance) => Err(hindrance),
         };
         match answer {
@@ -365,6 +370,17 @@ impl SimVenue {
         self.chance.draw(kind, key, moment)
     }
 
+    /// Writes down how far time has come, if the answer may tell of something new.
+    ///
+    /// A venue that was killed would else begin before what it has told, and another order could
+    /// come between.
+    fn reach(&mut self) -> Result<(), Hindrance> {
+        if self.exchange.events.head() > self.logged_head {
+            self.record(|| Command::Reach)?;
+        }
+        Ok(())
+    }
+
     /// Writes a command to the file, if there is one.
     fn record(&mut self, command: impl FnOnce() -> Command) -> Result<(), Hindrance> {
         let Some(log) = &mut self.log else { return Ok(()) };
@@ -372,7 +388,9 @@ impl SimVenue {
         log.append(&line).map_err(|error| {
             tracing::error!(%error, "the venue's file cannot be written");
             Hindrance::Log
-        })
+        })?;
+        self.logged_head = self.exchange.events.head();
+        Ok(())
     }
 }
 

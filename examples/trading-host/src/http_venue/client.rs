@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use backstop_clock::Clock;
+use backstop_clock::{Clock, Timestamp};
 use reqwest::{
     Method, StatusCode, Url,
     blocking::{Client, RequestBuilder, Response},
@@ -28,8 +28,8 @@ use crate::{
 /// Real time that a call may take; a venue on the same machine needs a hundredth of it.
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// Real time for the audit, which grows with the run and has no fault to detect.
-const AUDIT_LIMIT: Duration = Duration::from_secs(30);
+/// Real time for what has no fault to detect; the audit grows with the run.
+const PATIENT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Longest answer in bytes; the audit of 200,000 orders is below it.
 const ANSWER_LEN_MAX: u64 = 256 * 1024 * 1024;
@@ -82,6 +82,19 @@ impl HttpVenue {
     pub fn with_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// How far the venue's simulated time has come; never fails by the fault script.
+    ///
+    /// A host that starts must not begin before it: time does not go back for the venue.
+    ///
+    /// # Errors
+    /// [`VenueError`] when no venue answers.
+    pub fn reached(&self) -> Result<Timestamp, VenueError> {
+        call(self.get(&["time"]).timeout(PATIENT_LIMIT)).map_err(|failure| match failure {
+            Failure::Venue(error) => error,
+            Failure::Silence => VenueError::Timeout { limit: PATIENT_LIMIT },
+        })
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
@@ -141,7 +154,7 @@ impl Venue for HttpVenue {
     }
 
     fn audit(&self) -> Answer<'_, Audit> {
-        Box::pin(async move { ask(self.get(&["audit"]).timeout(AUDIT_LIMIT)).await })
+        Box::pin(async move { ask(self.get(&["audit"]).timeout(PATIENT_LIMIT)).await })
     }
 }
 

@@ -60,6 +60,7 @@ fn router(venue: SimVenue) -> Router {
         .route("/statement", get(statement))
         .route("/statement/from/{ms}", get(statement_from))
         .route("/audit", get(audit))
+        .route("/time", get(time))
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .with_state(Shared(Arc::new(Mutex::new(venue))))
 }
@@ -143,6 +144,10 @@ async fn statement_from(
 
 async fn audit(State(venue): State<Shared>, At(at): At) -> Response {
     Json(venue.ask(|venue| venue.audit(at))).into_response()
+}
+
+async fn time(State(venue): State<Shared>) -> Json<Timestamp> {
+    Json(venue.ask(|venue| venue.now()))
 }
 
 /// Puts an outcome on the wire.

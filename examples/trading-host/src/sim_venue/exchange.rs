@@ -182,6 +182,8 @@ impl Exchange {
             Command::Cancel { client_order_id } => self.cancel(*client_order_id),
             Command::Page { after } => drop(self.page(*after)),
             Command::ReadFault { fault } => self.note_read_fault(*fault),
+            // Its line was advanced to already.
+            Command::Reach => {}
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) enum Command {
     ReadFault {
         fault: ReadFault,
     },
+    /// Nothing but the time, by which something has happened that the answer tells.
+    Reach,
 }
 
 /// A command and the true time at which it came.
