@@ -47,8 +47,7 @@ impl Look {
     pub fn at(folder: &Path, market: Option<&Path>) -> anyhow::Result<Self> {
         anyhow::ensure!(folder.is_dir(), "{} is no folder", folder.display());
         let market = setup::market(market)?;
-        let folder = Folder::take(Some(folder))?;
-        let db = setup::look_into(&folder)?;
+        let (folder, db) = setup::look_into(folder)?;
         let stores = Stores::open(db, setup::instruments(&market.instruments)?)?;
         Ok(Self { folder, stores, market })
     }

@@ -212,20 +212,21 @@ impl Stores {
     }
 }
 
-/// Opens the database of a folder to look into it; nothing is made and nothing migrated.
+/// Takes a folder into use to look into its database; nothing is migrated.
 ///
 /// # Errors
-/// When there is none, or its schema is not the one that this program knows.
-pub fn look_into(folder: &Folder) -> anyhow::Result<Database> {
-    let path = folder.file(DATABASE);
-    if !path.exists() {
-        bail!("{} holds no run: there is no {DATABASE}", folder.path.display());
+/// When there is no run, or its schema is not the one that this program knows.
+pub fn look_into(path: &Path) -> anyhow::Result<(Folder, Database)> {
+    // Asked before the lock is made, so that a look in the wrong place leaves no trace.
+    if !path.join(DATABASE).exists() {
+        bail!("{} holds no run: there is no {DATABASE}", path.display());
     }
-    let db = Database::open_with(&path, Grouping::Explicit)?;
+    let folder = Folder::take(Some(path))?;
+    let db = Database::open_with(&folder.file(DATABASE), Grouping::Explicit)?;
     match backstop_schema_version::gate(&status(&db, &migrations()?)?) {
         SchemaGate::Closed(refusal) => bail!(refusal),
         // Whoever may not write may still look.
-        _ => Ok(db),
+        _ => Ok((folder, db)),
     }
 }
 
