@@ -30,3 +30,11 @@ mod silent_drift;
 mod halt;
 #[cfg(test)]
 mod ports;
+#[cfg(test)]
+mod restart_with_old_schema;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
+mod broken_rules;
+#[cfg(test)]
+mod command_line;

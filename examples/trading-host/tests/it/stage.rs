@@ -2,7 +2,14 @@
 
 mod venue;
 
-use std::{cell::RefCell, collections::VecDeque, fs, path::Path, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    fs,
+    path::Path,
+    rc::Rc,
+    time::Duration,
+};
 
 use backstop_clock::Timestamp;
 use backstop_dlq::{
@@ -315,18 +322,33 @@ fn database() -> Database {
     db
 }
 
-/// A folder with the first weeks of the bundled market, to the end of January 2017.
-pub(crate) fn january() -> TempDir {
+/// A market folder with the bundled days up to and with `last`, as `2017-01-31`.
+pub(crate) fn market_until(last: &str) -> TempDir {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/2017");
     let folder = tempfile::tempdir().unwrap();
-    let copy = |name: &str, is_kept: fn(&str) -> bool| {
+    fs::copy(source.join("instruments.csv"), folder.path().join("instruments.csv")).unwrap();
+    for name in ["eurusd.bars.csv", "equities.bars.csv"] {
         let text = fs::read_to_string(source.join(name)).unwrap();
-        let lines = text.lines().enumerate().filter(|(nth, line)| *nth == 0 || is_kept(line));
-        let lines: Vec<_> = lines.map(|(_, line)| line).collect();
+        let (header, rows) = text.split_once('\n').unwrap();
+        let kept = rows.lines().filter(|row| &row[..last.len()] <= last);
+        let lines: Vec<_> = std::iter::once(header).chain(kept).collect();
         fs::write(folder.path().join(name), lines.join("\n") + "\n").unwrap();
-    };
-    copy("instruments.csv", |_| true);
-    copy("eurusd.bars.csv", |line| line.starts_with("2017-01"));
-    copy("equities.bars.csv", |line| line.starts_with("2017-01"));
+    }
     folder
+}
+
+/// The bundled market of January 2017.
+pub(crate) fn january() -> TempDir {
+    market_until("2017-01-31")
+}
+
+/// The bytes of every file in a folder, but for locks.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let kept = files.filter(|path| path.extension().is_none_or(|extension| extension != "lock"));
+    kept.map(|path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, fs::read(path).unwrap())
+    })
+    .collect()
 }

@@ -1,0 +1,149 @@
+//! What is refused before trading: with exit status 2, a clear word, and nothing changed.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
+use backstop_clock::Timestamp;
+use backstop_storage::{Database, Migration, history};
+use tempfile::TempDir;
+use trading_host::setup::DATABASE;
+
+use super::{host, run, told};
+use crate::stage::{contents, market_until};
+
+/// The folder of a short finished run, and its market.
+fn finished() -> (TempDir, TempDir) {
+    let (market, folder) = (market_until("2017-01-06"), tempfile::tempdir().unwrap());
+    let (status, _, err) = told(&run(market.path(), Some(folder.path()), &[]));
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    (market, folder)
+}
+
+/// Asserts that a run in the folder is refused in these words, and that all stays as it was.
+fn refused(market: &Path, folder: &Path, more: &[&str], words: &[&str]) {
+    let before = contents(folder);
+    let (status, out, err) = told(&run(market, Some(folder), more));
+    assert_eq!((status, out.as_str()), (Some(2), ""), "{err}");
+    assert!(err.starts_with("trading-host: ") && err.lines().count() == 1, "{err}");
+    for word in words {
+        assert!(err.contains(word), "{word}: {err}");
+    }
+    assert_eq!(contents(folder), before);
+}
+
+#[test]
+fn a_market_file_that_cannot_be_read_is_named_with_its_line() {
+    let (market, folder) = (market_until("2017-01-06"), tempfile::tempdir().unwrap());
+    let path = market.path().join("eurusd.bars.csv");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen(",1.05236,", ",one,", 1)).unwrap();
+    let data_dir = folder.path().join("run");
+    let (status, out, err) = told(&run(market.path(), Some(&data_dir), &[]));
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert!(err.contains("eurusd.bars.csv:2: open is \"one\": must be a decimal"), "{err}");
+    assert!(!data_dir.exists());
+
+    let nowhere = market.path().join("nowhere");
+    let (status, _, err) = told(&run(&nowhere, Some(&data_dir), &[]));
+    assert_eq!(status, Some(2));
+    assert!(err.contains("nowhere: cannot be read"), "{err}");
+    assert!(!data_dir.exists());
+}
+
+#[test]
+fn a_corrupt_journal_byte_is_found_with_its_sequence() {
+    let (market, folder) = finished();
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    db.write(|c| {
+        // Whoever can write the file can drop its triggers first.
+        c.execute_batch("DROP TRIGGER ledger_journal_keeps_content")?;
+        let select = "SELECT body FROM ledger_journal WHERE sequence = 7";
+        let mut body: Vec<u8> = c.query_row(select, [], |row| row.get(0))?;
+        let middle = body.len() / 2;
+        body[middle] ^= 1;
+        c.execute("UPDATE ledger_journal SET body = ?1 WHERE sequence = 7", [body])
+    })
+    .unwrap();
+    drop(db);
+    refused(market.path(), folder.path(), &[], &["the journal does not verify", "entry 7"]);
+
+    let (market, data_dir) = (market.path().to_str().unwrap(), folder.path().to_str().unwrap());
+    let before = contents(folder.path());
+    for look in ["verify", "positions", "reconcile"] {
+        let (status, _, err) = told(&host([look, "--data-dir", data_dir, "--market", market]));
+        assert_eq!(status, Some(2), "{look}");
+        assert!(err.contains("the journal does not verify"), "{look}: {err}");
+    }
+    assert_eq!(contents(folder.path()), before);
+}
+
+#[test]
+fn a_database_of_a_newer_schema_is_refused() {
+    let (market, folder) = finished();
+    let later = Migration {
+        component: "dlq",
+        id: "0009_priorities",
+        sql: "ALTER TABLE dlq_letters ADD COLUMN priority INTEGER",
+    };
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    db.write(move |c| history::apply(c, &later, Timestamp::EPOCH)).unwrap();
+    drop(db);
+    let words = ["the schema is newer than this program", "component `dlq` has `0009_priorities`"];
+    refused(market.path(), folder.path(), &[], &words);
+
+    let (market, data_dir) = (market.path().to_str().unwrap(), folder.path().to_str().unwrap());
+    let (status, _, err) = told(&host(["letters", "--data-dir", data_dir, "--market", market]));
+    assert_eq!(status, Some(2));
+    assert!(err.contains(words[0]), "{err}");
+}
+
+#[test]
+fn a_folder_in_use_is_refused() {
+    let (market, folder) = finished();
+    let lock = File::create(folder.path().join("host.lock")).unwrap();
+    lock.lock().unwrap();
+    refused(market.path(), folder.path(), &[], &["is in use by another process"]);
+    drop(lock);
+    let (status, _, _) = told(&run(market.path(), Some(folder.path()), &[]));
+    assert_eq!(status, Some(0));
+}
+
+#[test]
+fn the_folder_of_another_run_is_refused() {
+    let (market, folder) = finished();
+    refused(market.path(), folder.path(), &["--seed", "2"], &["written with seed 1, not 2"]);
+    let more = ["--faults", "calm"];
+    refused(market.path(), folder.path(), &more, &["written with profile storm, not calm"]);
+    let other = market_until("2017-01-10");
+    refused(other.path(), folder.path(), &[], &["venue.jsonl: written with span"]);
+}
+
+#[test]
+fn books_without_their_venue_are_refused() {
+    let (market, folder) = finished();
+    let file = folder.path().join("venue.jsonl");
+    let kept = fs::read(&file).unwrap();
+    // The venue forgot everything, the books did not; the other way round it is the same.
+    fs::remove_file(folder.path().join(DATABASE)).unwrap();
+    let (status, out, err) = told(&run(market.path(), Some(folder.path()), &[]));
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert!(err.contains("has a past that these empty books do not know"), "{err}");
+    assert_eq!(fs::read(&file).unwrap(), kept);
+}
+
+#[test]
+fn a_folder_without_a_run_cannot_be_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    for look in ["letters", "positions", "reconcile", "snapshots", "verify"] {
+        let (status, out, err) = told(&host([look, "--data-dir", data_dir]));
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{look}");
+        assert!(err.contains("holds no run: there is no host.db"), "{look}: {err}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{look}");
+    }
+    let (status, _, err) = told(&host(["verify", "--data-dir", "/nowhere/at/all"]));
+    assert_eq!(status, Some(2));
+    assert!(err.contains("/nowhere/at/all is no folder"), "{err}");
+}
