@@ -41,15 +41,15 @@ enum Command {
     /// Run the venue as a process of its own
     Venue(VenueArgs),
     /// List the letters that a run left
-    Letters(DataDir),
+    Letters(KeptRun),
     /// Show positions and balances that a run left
-    Positions(DataDir),
+    Positions(KeptRun),
     /// Compare the books that a run left with those of its venue's file
     Reconcile(LookArgs),
     /// List the snapshots of profit and loss that a run published
-    Snapshots(DataDir),
+    Snapshots(KeptRun),
     /// Verify the journal that a run left
-    Verify(DataDir),
+    Verify(KeptRun),
 }
 
 #[derive(Debug, Args)]
@@ -121,7 +121,7 @@ struct VenueArgs {
 }
 
 #[derive(Debug, Args)]
-struct DataDir {
+struct KeptRun {
     /// The folder that the run kept
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
@@ -133,7 +133,7 @@ struct DataDir {
 #[derive(Debug, Args)]
 struct LookArgs {
     #[command(flatten)]
-    at: DataDir,
+    at: KeptRun,
     /// The venue of another process, if the run traded against one
     #[arg(long, value_name = "URL")]
     venue: Option<String>,
@@ -173,7 +173,7 @@ fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
         crash_at: None,
         halt_at: None,
     };
-    let look = |at: &DataDir, look: fn(&inspect::Look) -> anyhow::Result<inspect::Seen>| {
+    let look = |at: &KeptRun, look: fn(&inspect::Look) -> anyhow::Result<inspect::Seen>| {
         let seen = look(&inspect::Look::at(&at.data_dir, at.market.as_deref())?)?;
         say(std::io::stdout(), &seen.text);
         Ok(ExitCode::from(u8::from(!seen.is_well)))
