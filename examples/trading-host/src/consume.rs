@@ -66,12 +66,7 @@ impl<D: DeadLetterStore> Consume<D> {
     ) -> Result<Self, Stop> {
         let next = letters.committed(STREAM, 0).await?.unwrap_or(1);
         let inbox = Inbox::new(next.saturating_sub(1));
-        let booking = || Booking {
-            accounts: Rc::clone(&host.accounts),
-            watch: Rc::clone(&host.watch),
-            clock: host.clock.clone(),
-            repeats,
-        };
+        let booking = || Booking { host: Rc::clone(host), repeats };
         let consumer = Consumer::new(inbox.clone(), booking(), letters.clone(), host.clock.clone());
         Ok(Self {
             host: Rc::clone(host),
@@ -85,6 +80,16 @@ impl<D: DeadLetterStore> Consume<D> {
             quarantined: 0,
             looked_into: BTreeSet::new(),
         })
+    }
+
+    /// Handles what is parked behind a letter that was settled just before the last process died.
+    ///
+    /// # Errors
+    /// [`Stop`] when books or letters can no longer be written.
+    pub async fn resume(&mut self) -> Result<(), Stop> {
+        let done = redrive::resume(&self.host, &self.letters, &mut self.booking).await?;
+        self.redriven.add(done);
+        Ok(())
     }
 
     /// Reads until the books are level with the venue; false when it does not talk to us.
@@ -151,8 +156,7 @@ impl<D: DeadLetterStore> Consume<D> {
         if self.stats().await?.dead > 0 {
             let host = Rc::clone(&self.host);
             let done = redrive::redrive(&host, &self.letters, &mut self.booking).await?;
-            self.redriven.replayed += done.replayed;
-            self.redriven.resolved += done.resolved;
+            self.redriven.add(done);
         }
         let stats = self.stats().await?;
         self.letters_moved = stats.dead > 0;

@@ -13,7 +13,7 @@ pub struct Passage {
 
 /// The points, in the order in which an order passes them.
 pub const POINTS: &[&str] =
-    &["intended", "submitted", "doubted", "consumed", "lettered", "compared", "snapshot"];
+    &["intended", "submitted", "doubted", "booked", "consumed", "lettered", "compared", "snapshot"];
 
 impl Passage {
     /// The process has come to a point; `passed` counts how often it has come to the chosen one.

@@ -14,10 +14,8 @@ use backstop_position_ledger::{
 use uuid::Uuid;
 
 use crate::{
-    accounts::Accounts,
-    runtime::SimClock,
+    host::Host,
     venue::{self, Event, FaultSubject, Trade},
-    watch::Watch,
 };
 
 /// Why an event was not booked.
@@ -69,12 +67,8 @@ pub enum Repeats {
 /// Books the venue's events.
 #[derive(Debug)]
 pub struct Booking {
-    /// The books.
-    pub accounts: Rc<Accounts>,
-    /// What this process saw.
-    pub watch: Rc<Watch>,
-    /// For the time of booking.
-    pub clock: SimClock,
+    /// The books, and what this process saw.
+    pub host: Rc<Host>,
     /// Whether repeats are recognised.
     pub repeats: Repeats,
 }
@@ -89,6 +83,7 @@ impl Handler for Booking {
 
     async fn handle(&mut self, message: Event, raw: &Message) -> Result<(), BookingError> {
         let subject = FaultSubject::Event(raw.position);
+        let Host { accounts, watch, clock, .. } = &*self.host;
         match message {
             Event::Filled { trade } => {
                 let mut fill = booked_as(&trade, Source::Stream)?;
@@ -96,11 +91,9 @@ impl Handler for Booking {
                     fill.trade_id = TradeId::new(&format!("{}/{}", trade.trade_id, raw.position))?;
                 }
                 let order_id = trade.client_order_id;
-                match self.accounts.post(trade.at, order_id, Fact::Filled(fill))? {
-                    Outcome::Applied { .. } => {
-                        self.watch.booked(&trade.trade_id, self.clock.now());
-                    }
-                    Outcome::Duplicate => self.watch.notice(subject.clone(), self.clock.now()),
+                match accounts.post(trade.at, order_id, Fact::Filled(fill))? {
+                    Outcome::Applied { .. } => watch.booked(&trade.trade_id, clock.now()),
+                    Outcome::Duplicate => watch.notice(subject.clone(), clock.now()),
                     Outcome::Conflict(difference) => {
                         let trade_id = trade.trade_id;
                         return Err(BookingError::Conflict { trade_id, difference });
@@ -118,7 +111,8 @@ impl Handler for Booking {
                 self.post_order(raw, client_order_id, OrderEvent::Expired)?;
             }
         }
-        self.watch.repair(subject, self.clock.now());
+        watch.repair(subject, clock.now());
+        self.host.crash_point("booked");
         Ok(())
     }
 }
@@ -130,11 +124,12 @@ impl Booking {
         order_id: Uuid,
         event: OrderEvent,
     ) -> Result<(), BookingError> {
-        let outcome = self.accounts.post(raw.at, order_id, Fact::order(order_id, event))?;
+        let Host { accounts, watch, clock, .. } = &*self.host;
+        let outcome = accounts.post(raw.at, order_id, Fact::order(order_id, event))?;
         match outcome {
             Outcome::Applied { .. } => Ok(()),
             Outcome::Duplicate => {
-                self.watch.notice(FaultSubject::Event(raw.position), self.clock.now());
+                watch.notice(FaultSubject::Event(raw.position), clock.now());
                 Ok(())
             }
             // A second order under one client id: the audit of the report counts it.

@@ -10,6 +10,7 @@ use backstop_dlq::{
 };
 
 use crate::{
+    events::STREAM,
     fill::Booking,
     host::Host,
     letters::Letters,
@@ -23,6 +24,14 @@ pub struct Redriven {
     pub replayed: u64,
     /// Letters that are done with.
     pub resolved: u64,
+}
+
+impl Redriven {
+    /// Adds what another redrive did.
+    pub const fn add(&mut self, other: Self) {
+        self.replayed += other.replayed;
+        self.resolved += other.resolved;
+    }
 }
 
 /// Letters looked at in one redrive.
@@ -51,7 +60,40 @@ pub async fn redrive<D: DeadLetterStore>(
     if ready.is_empty() {
         return Ok(Redriven::default());
     }
-    let replayed = Replay::of(ready).run(booking, letters, &host.clock).await?;
+    replay(host, letters, booking, ready).await
+}
+
+/// Replays what is parked behind a letter that is done with.
+///
+/// A process that dies between a letter and the one behind it leaves that one parked for good:
+/// the consumer parks only what comes, and a redrive begins at dead letters.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot answer.
+pub async fn resume<D: DeadLetterStore>(
+    host: &Host,
+    letters: &Letters<D>,
+    booking: &mut Booking,
+) -> Result<Redriven, StoreError> {
+    let filter = Filter::default().with_stream(STREAM).with_state(State::Parked);
+    let mut parked: Vec<LetterId> = Vec::new();
+    let mut page = Some(Page::first(LETTERS_MAX));
+    while let Some(wanted) = page {
+        let listing = letters.list(&filter, wanted).await?;
+        parked.extend(listing.letters.iter().map(Letter::id));
+        page = listing.next;
+    }
+    replay(host, letters, booking, parked).await
+}
+
+/// Replays letters, as far as they are the first open ones of their keys.
+async fn replay<D: DeadLetterStore>(
+    host: &Host,
+    letters: &Letters<D>,
+    booking: &mut Booking,
+    chosen: Vec<LetterId>,
+) -> Result<Redriven, StoreError> {
+    let replayed = Replay::of(chosen).run(booking, letters, &host.clock).await?;
     let handled = replayed.resolved.len() + replayed.failed.len() + replayed.quarantined.len();
     Ok(Redriven {
         replayed: u64::try_from(handled).unwrap_or(u64::MAX),
@@ -92,7 +134,7 @@ pub async fn symbols_behind_letters<D: DeadLetterStore>(
 ) -> Result<BTreeSet<String>, StoreError> {
     let mut symbols = BTreeSet::new();
     for state in [State::Dead, State::Parked, State::Quarantined] {
-        let filter = Filter::default().with_stream(crate::events::STREAM).with_state(state);
+        let filter = Filter::default().with_stream(STREAM).with_state(state);
         let mut page = Some(Page::first(LETTERS_MAX));
         while let Some(wanted) = page {
             let listing = letters.list(&filter, wanted).await?;

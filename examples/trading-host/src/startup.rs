@@ -49,6 +49,7 @@ pub async fn begin<D: DeadLetterStore>(
     for order_id in open {
         order::resolve(host, order_id).await?;
     }
+    consume.resume().await?;
     // A venue that is away comes back; until then nobody knows what to trade on.
     loop {
         if consume.catch_up().await? && consume.compare_everything().await?.is_some() {
