@@ -361,11 +361,14 @@ struct Times {
 }
 
 /// Joins the venue's faults with what the host saw of them.
+///
+/// A run begins no earlier than the venue has come, so what happened at that very moment belongs
+/// to the process before it.
 fn times(host: &Host, audit: &Audit, began: Began) -> Times {
     let (mut recoverable, mut recovered) = (0_u32, 0_u32);
     let (mut detect, mut recover) = (Duration::ZERO, Duration::ZERO);
     for fault in &audit.faults {
-        if fault.at < began.at
+        if fault.at <= began.at
             || NOT_RECOVERABLE.contains(&fault.kind.as_str())
             || fault.subject == FaultSubject::Other
         {
@@ -384,7 +387,7 @@ fn times(host: &Host, audit: &Audit, began: Began) -> Times {
     let consistency = audit
         .trades
         .iter()
-        .filter(|(at, _)| *at >= began.at)
+        .filter(|(at, _)| *at > began.at)
         .filter_map(|(at, trade)| {
             let booked = host.watch.booked_at(&trade.trade_id)?;
             Some(outside_outages(audit, *at, booked))
