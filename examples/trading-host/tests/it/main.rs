@@ -38,3 +38,7 @@ mod storm;
 mod broken_rules;
 #[cfg(test)]
 mod command_line;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod inbox;
