@@ -162,6 +162,8 @@ pub struct Order {
     filled: Amount,
     venue_order_id: Option<VenueOrderId>,
     doubted: bool,
+    /// It was taken for never placed or rejected, and news of the venue proved otherwise.
+    was_misjudged: bool,
     end: Option<End>,
 }
 
@@ -183,6 +185,7 @@ impl Order {
             filled: Amount::ZERO,
             venue_order_id: None,
             doubted: false,
+            was_misjudged: false,
             end: None,
         }
     }
@@ -220,6 +223,13 @@ impl Order {
         }
     }
 
+    /// Whether it was taken for never placed or rejected before the venue proved otherwise.
+    ///
+    /// A bot that does so has sent, or may have sent, another order in its place.
+    pub const fn was_misjudged(&self) -> bool {
+        self.was_misjudged
+    }
+
     /// Where it stands; derived, see the table of this module.
     pub fn status(&self) -> Status {
         if self.filled >= self.intent.quantity {
@@ -243,6 +253,7 @@ impl Order {
         // A fill disproves that the venue never had the order.
         if matches!(order.end, Some(End::Rejected(_) | End::NotApplied)) {
             order.end = None;
+            order.was_misjudged = true;
         }
         order
     }
@@ -288,6 +299,7 @@ impl Order {
                 order.venue_order_id = Some(offered.clone());
                 if order.end == Some(End::NotApplied) {
                     order.end = None;
+                    order.was_misjudged = true;
                 }
                 Step::Changed(Box::new(order))
             }
@@ -303,6 +315,9 @@ impl Order {
     }
 
     fn ended(&self, end: End) -> Step {
-        Step::Changed(Box::new(Self { end: Some(end), ..self.clone() }))
+        // The venue cannot cancel, or let expire, what it never had.
+        let corrects = self.end == Some(End::NotApplied) && !matches!(end, End::Rejected(_));
+        let was_misjudged = self.was_misjudged || corrects;
+        Step::Changed(Box::new(Self { end: Some(end), was_misjudged, ..self.clone() }))
     }
 }

@@ -9,7 +9,7 @@ use backstop_clock::{Clock, Timestamp};
 use backstop_error_taxonomy::{Class, Kind as ErrorKind};
 use backstop_position_ledger::{
     Account, Amount, Books as View, Durability, Entry, Fact, InstrumentId, Ledger, Outcome,
-    error::{AmountError, AppendError, JournalError, ReplayError, SnapshotError},
+    error::{AmountError, AppendError, Difference, JournalError, ReplayError, SnapshotError},
     order::Event,
     pnl::{Kind, Snapshot},
 };
@@ -46,6 +46,12 @@ pub trait Books: fmt::Debug {
     /// [`SnapshotError`].
     fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError>;
 
+    /// How many of some snapshots, sorted by sequence, do not agree with the journal.
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError>;
+
     /// Reads the whole journal again: the chain, and that it leads to the same state.
     ///
     /// # Errors
@@ -78,6 +84,20 @@ impl Books for Ledger {
 
     fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         Self::verify_snapshot(self, snapshot)
+    }
+
+    fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError> {
+        let mut replay = Self::replay(self);
+        let mut disagreeing = 0;
+        for snapshot in snapshots {
+            // One that claims to be of the future agrees with nothing that there is.
+            let agrees = snapshot.sequence <= self.version() && {
+                let books = replay.advance_to(snapshot.sequence)?;
+                snapshot.verify().and_then(|()| snapshot.verify_against(books)).is_ok()
+            };
+            disagreeing += u64::from(!agrees);
+        }
+        Ok(disagreeing)
     }
 
     fn replay(&self) -> Result<View, ReplayError> {
@@ -177,17 +197,16 @@ impl Accounts {
 
     /// Posts what the host itself learned of an order, now.
     ///
-    /// A second order under the same client id is a difference that the report's audit counts;
-    /// here it is logged, and the first stands.
+    /// Gives back what differs when the books hold something else, which then stands.
     ///
     /// # Errors
     /// [`AppendError`]; the books are as before.
-    pub fn note(&self, order_id: Uuid, event: Event) -> Result<(), AppendError> {
+    pub fn note(&self, order_id: Uuid, event: Event) -> Result<Option<Difference>, AppendError> {
         let outcome = self.post(self.now(), order_id, Fact::order(order_id, event))?;
-        if let Outcome::Conflict(difference) = outcome {
-            tracing::warn!(%order_id, %difference, "order event differs");
-        }
-        Ok(())
+        Ok(match outcome {
+            Outcome::Conflict(difference) => Some(difference),
+            Outcome::Applied { .. } | Outcome::Duplicate => None,
+        })
     }
 
     /// Makes everything posted so far durable.
@@ -222,6 +241,14 @@ impl Accounts {
     /// [`SnapshotError`].
     pub fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         self.books.borrow().verify_snapshot(snapshot)
+    }
+
+    /// See [`Books::disagreeing`].
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError> {
+        self.books.borrow().disagreeing(snapshots)
     }
 
     /// See [`Books::replay`].

@@ -1,6 +1,10 @@
 //! What a human has to hear of.
 
-use std::{cell::RefCell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    fmt,
+};
 
 use backstop_clock::Timestamp;
 use backstop_error_taxonomy::Severity;
@@ -25,37 +29,39 @@ pub trait Alerts: fmt::Debug {
 
     /// How many were raised.
     fn raised(&self) -> usize;
+
+    /// The last ones in words, for the report.
+    fn last(&self) -> Vec<String>;
 }
 
-/// Alerts that the log keeps, and a bounded list for the report.
+/// Alerts go to the log; the last ones are kept for the report.
 #[derive(Debug, Default)]
 pub struct Logged {
-    recent: RefCell<Vec<Alert>>,
-    dropped: std::cell::Cell<usize>,
+    recent: RefCell<VecDeque<Alert>>,
+    raised: Cell<usize>,
 }
 
 /// Alerts that are kept for the report; the log has them all.
-const KEPT_MAX: usize = 1_000;
-
-impl Logged {
-    /// The alerts that are kept, the oldest first.
-    pub fn recent(&self) -> Vec<Alert> {
-        self.recent.borrow().clone()
-    }
-}
+const KEPT_MAX: usize = 20;
 
 impl Alerts for Logged {
     fn raise(&self, alert: Alert) {
         tracing::warn!(name = alert.name, severity = %alert.severity, text = alert.text, "alert");
+        self.raised.set(self.raised.get() + 1);
         let mut recent = self.recent.borrow_mut();
-        if recent.len() < KEPT_MAX {
-            recent.push(alert);
-        } else {
-            self.dropped.set(self.dropped.get() + 1);
+        if recent.len() == KEPT_MAX {
+            recent.pop_front();
         }
+        recent.push_back(alert);
     }
 
     fn raised(&self) -> usize {
-        self.recent.borrow().len() + self.dropped.get()
+        self.raised.get()
+    }
+
+    fn last(&self) -> Vec<String> {
+        let recent = self.recent.borrow();
+        let in_words = |alert: &Alert| format!("{} {}: {}", alert.at, alert.name, alert.text);
+        recent.iter().map(in_words).collect()
     }
 }

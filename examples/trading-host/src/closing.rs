@@ -1,5 +1,8 @@
 //! The end of a run: everything open is closed, everything known is compared, then it is told.
 
+use std::time::Duration;
+
+use backstop_clock::Sleep;
 use backstop_dlq::{
     DeadLetterStore, State,
     store::{Filter, Page},
@@ -13,6 +16,7 @@ use crate::{
     report::{DeadLetters, OpenLetter, Report},
     snapshots::Snapshots,
     startup::Began,
+    venue::Audit,
 };
 
 /// Looks at a venue that is away before the run is ended all the same: with half a minute
@@ -21,6 +25,9 @@ const LOOKS_MAX: u32 = 5_000;
 
 /// Looks at open orders while the venue answers: what it answers by then, it answers.
 const LEVEL_LOOKS_MAX: u32 = 20;
+
+/// Between two comparisons at the end.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Open letters that a report lists.
 const LISTED_MAX: u32 = 1_000;
@@ -58,12 +65,18 @@ pub async fn settle<D: DeadLetterStore>(
         }
     }
     for _ in 0..LOOKS_MAX {
-        if consume.compare_everything().await?.is_some() {
-            break;
+        match consume.compare_everything().await? {
+            // What is covered by something on its way shows when that has arrived.
+            Some(compared) if compared.deferred && level_looks < 2 * LEVEL_LOOKS_MAX => {
+                level_looks += 1;
+                host.clock.sleep(LOOK_AGAIN).await;
+            }
+            Some(_) => break,
+            None => host.guard.pause().await,
         }
-        host.guard.pause().await;
     }
     snapshots.take().await?;
+    snapshots.verify_all()?;
     host.accounts.flush()?;
     Ok(())
 }
@@ -79,7 +92,7 @@ pub async fn report<D: DeadLetterStore>(
     began: Began,
     market_events: u64,
 ) -> anyhow::Result<Report> {
-    let audit = host.venue.audit().await?;
+    let audit = audit(host).await?;
     let stats = consume.stats().await?;
     let redriven = consume.redriven();
     let letters = DeadLetters {
@@ -98,6 +111,32 @@ pub async fn report<D: DeadLetterStore>(
         snapshots: snapshots.counts(),
     };
     Ok(proof::report(host, &evidence))
+}
+
+async fn audit(host: &Host) -> Result<Audit, Stop> {
+    let mut looks = 0;
+    loop {
+        match host.guard.repeat(|| host.venue.audit()).await {
+            Ok(audit) => return Ok(audit),
+            Err(stopped) if looks == LEVEL_LOOKS_MAX => {
+                return Err(Stop::Unproven(stopped.error.to_string()));
+            }
+            Err(_) => {
+                looks += 1;
+                host.guard.pause().await;
+            }
+        }
+    }
+}
+
+/// Cancels what is open before the process ends early, as far as the venue answers.
+pub async fn cancel_open(host: &Host) {
+    let open: Vec<Uuid> =
+        host.accounts.view().open_orders().map(|order| order.intent().order_id).collect();
+    for order in open {
+        let cancelled = host.guard.repeat(|| host.venue.cancel(order)).await;
+        host.observe(&cancelled);
+    }
 }
 
 async fn open_letters<D: DeadLetterStore>(consume: &Consume<D>) -> Result<Vec<OpenLetter>, Stop> {

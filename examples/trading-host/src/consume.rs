@@ -4,14 +4,12 @@ use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use backstop_clock::{Clock, Sleep};
 use backstop_dlq::{Consumer, DeadLetterStore, Step, store::Stats};
-use backstop_reconciliation_strategies::{
-    Report as Comparison,
-    findings::{FindingId, Outcome},
-};
+use backstop_reconciliation_strategies::findings::{FindingId, Outcome};
 
 use crate::{
     events::{Inbox, STREAM},
     fill::{Booking, Repeats},
+    halt::Cause,
     host::{Host, Stop},
     letters::Letters,
     order,
@@ -33,6 +31,15 @@ const TRADES_BACK: Duration = Duration::from_hours(48);
 /// Trades this young may still be on their way as events; above the longest delay that is
 /// usual, and below the patience with a gap.
 pub const TRADE_GRACE: Duration = Duration::from_millis(2_500);
+
+/// What a full comparison left for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// A trade that is not in the books and too young to tell whether it is lost.
+    pub left_out_young: bool,
+    /// A difference that something on its way may explain.
+    pub deferred: bool,
+}
 
 /// The one reader of the venue's events.
 #[derive(Debug)]
@@ -148,7 +155,7 @@ impl<D: DeadLetterStore> Consume<D> {
     /// Replays what waits in letters; true when another replay may move what still waits.
     ///
     /// What failed too often is quarantined and waits for a human, with all that is parked
-    /// behind it: the rest of the host goes on without them.
+    /// behind it; trading halts, because the books lag.
     async fn redrive(&mut self) -> Result<bool, Stop> {
         if !self.letters_moved {
             return Ok(false);
@@ -162,8 +169,10 @@ impl<D: DeadLetterStore> Consume<D> {
         self.letters_moved = stats.dead > 0;
         self.behind_letters = redrive::symbols_behind_letters(&self.letters).await?;
         if stats.quarantined > self.quarantined {
+            // What waits behind them makes the books lag, so nothing new rests on the books.
             let text = format!("{} letters wait for a human", stats.quarantined);
-            self.host.alert("letters_quarantined", text);
+            self.host.count_manual();
+            self.host.call_for_help("letters_quarantined", Cause::CriticalError, text);
         }
         self.quarantined = stats.quarantined;
         Ok(self.letters_moved)
@@ -171,7 +180,9 @@ impl<D: DeadLetterStore> Consume<D> {
 
     /// Compares everything because a number is lost, and then does without it.
     async fn close_gap(&mut self, number: u64) -> Result<bool, Stop> {
-        if self.full_comparison().await?.is_none() {
+        let Some(compared) = self.full_comparison().await? else { return Ok(false) };
+        if compared.left_out_young {
+            // The lost trade may be among them: then it has to be booked first.
             return Ok(false);
         }
         let now = self.host.clock.now();
@@ -194,29 +205,32 @@ impl<D: DeadLetterStore> Consume<D> {
             host.poll.raise();
             return Ok(());
         }
-        let symbols = self.behind_letters.clone();
+        let symbols = self.symbols_behind_letters().await?;
         let on_the_way = OnTheWay { trades: Vec::new(), symbols };
         let report = recon::compare(&host, &statement, Depths::Figures, &on_the_way)?;
         // Figures say that something is wrong; trades and orders say what, and once is enough.
-        let manual = report.with_outcome(Outcome::Manual).map(|finding| finding.id);
-        let news = manual.filter(|id| self.looked_into.insert(*id)).count();
-        if news > 0 {
-            self.full_comparison().await?;
+        let manual: BTreeSet<_> =
+            report.with_outcome(Outcome::Manual).map(|finding| finding.id).collect();
+        let is_known = manual.is_subset(&self.looked_into);
+        if is_known || self.full_comparison().await?.is_some() {
+            // What is gone is forgotten: should it come back, it is looked into again.
+            self.looked_into = manual;
         }
         Ok(())
     }
 
-    /// Compares trades and orders too, after reading what has come.
+    /// Compares trades and orders too, after reading what has come; none when the venue does
+    /// not talk to us.
     ///
     /// # Errors
     /// [`Stop`] when the books can no longer be written.
-    pub async fn compare_everything(&mut self) -> Result<Option<Comparison>, Stop> {
+    pub async fn compare_everything(&mut self) -> Result<Option<Compared>, Stop> {
         self.catch_up().await?;
         self.full_comparison().await
     }
 
     /// One full comparison; none when the venue does not talk to us or has gone ahead meanwhile.
-    async fn full_comparison(&mut self) -> Result<Option<Comparison>, Stop> {
+    async fn full_comparison(&mut self) -> Result<Option<Compared>, Stop> {
         let host = Rc::clone(&self.host);
         let from = host.clock.now().saturating_sub(TRADES_BACK);
         let statement = host.guard.repeat(|| host.venue.statement(recon::window(from))).await;
@@ -225,34 +239,51 @@ impl<D: DeadLetterStore> Consume<D> {
         if statement.event_head > self.inbox.head() {
             return Ok(None);
         }
-        let on_the_way = self.on_the_way(&statement);
+        let symbols = self.symbols_behind_letters().await?;
+        let (on_the_way, mut compared) = self.on_the_way(&statement, symbols);
         let report = recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
         host.crash_point("compared");
+        compared.deferred = report.deferred().next().is_some();
         if report.plan.actions.is_empty() {
-            return Ok(Some(report));
+            return Ok(Some(compared));
         }
         // The repair of the trades explains the figures, or does not: that is seen only now.
-        recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
+        let again = recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
+        compared.deferred = again.deferred().next().is_some();
         for order in recon::to_look_up(&report) {
             order::learn_end(&host, order).await?;
         }
-        Ok(Some(report))
+        Ok(Some(compared))
+    }
+
+    /// Symbols whose events wait behind a letter, as of now.
+    async fn symbols_behind_letters(&mut self) -> Result<BTreeSet<String>, Stop> {
+        if self.letters_moved {
+            self.behind_letters = redrive::symbols_behind_letters(&self.letters).await?;
+        }
+        Ok(self.behind_letters.clone())
     }
 
     /// What must not be repaired because it is coming.
-    fn on_the_way(&self, statement: &VenueStatement) -> OnTheWay {
+    fn on_the_way(
+        &self,
+        statement: &VenueStatement,
+        behind_letters: BTreeSet<String>,
+    ) -> (OnTheWay, Compared) {
         let (mut trades, mut symbols) = self.inbox.in_flight();
-        symbols.extend(self.behind_letters.iter().cloned());
+        symbols.extend(behind_letters);
+        let mut compared = Compared { left_out_young: false, deferred: false };
         // Fills realise by what came before them: nothing overtakes what already waits.
         let first_waiting = trades.iter().map(|trade| trade.trade_id.clone()).min();
         for trade in statement.trades.iter().flatten() {
             let is_young = statement.as_of.since(trade.at) < TRADE_GRACE;
             let overtakes = first_waiting.as_ref().is_some_and(|first| trade.trade_id > *first);
+            compared.left_out_young |= is_young && !overtakes && !self.host.has_booked(trade);
             if is_young || overtakes {
                 trades.push(trade.clone());
             }
         }
-        OnTheWay { trades, symbols }
+        (OnTheWay { trades, symbols }, compared)
     }
 
     /// How many letters there are, by state.

@@ -28,6 +28,9 @@ pub const GAP_PATIENCE: Duration = Duration::from_secs(3);
 /// Deliveries that may wait behind a gap; what is beyond is asked for again.
 const WAITING_MAX: usize = 10_000;
 
+/// New numbers that one page may make known.
+const ROOM: u64 = 10_000;
+
 /// The deliveries that have come and are not handed on yet; clones share them.
 #[derive(Clone, Debug)]
 pub struct Inbox {
@@ -85,12 +88,14 @@ impl Inbox {
             }
         }
         let known = state.head.max(state.next - 1);
-        let new = (known + 1..=page.head).take(WAITING_MAX);
+        // What lies beyond the room that there is comes in its turn.
+        let head = page.head.min(known.saturating_add(ROOM));
+        let new = known + 1..=head;
         absorbed.lacking = new.filter(|number| !state.waiting.contains_key(number)).collect();
         for number in &absorbed.lacking {
             state.lacking.insert(*number, now);
         }
-        state.head = state.head.max(page.head);
+        state.head = state.head.max(head);
         absorbed
     }
 

@@ -41,6 +41,14 @@ pub enum BookingError {
         /// What differs.
         difference: Difference,
     },
+    /// The books hold something else of an order.
+    #[error("order {order_id} stands otherwise in the books: {difference}")]
+    OrderConflict {
+        /// The order.
+        order_id: Uuid,
+        /// What differs.
+        difference: Difference,
+    },
 }
 
 impl Classify for BookingError {
@@ -50,7 +58,7 @@ impl Classify for BookingError {
             Self::Name(error) => error.class(),
             Self::Amount(error) => error.class(),
             Self::Books(error) => error.class(),
-            Self::Conflict { .. } => Class::of(Kind::Inconsistent),
+            Self::Conflict { .. } | Self::OrderConflict { .. } => Class::of(Kind::Inconsistent),
         }
     }
 }
@@ -132,10 +140,9 @@ impl Booking {
                 watch.notice(FaultSubject::Event(raw.position), clock.now());
                 Ok(())
             }
-            // A second order under one client id: the audit of the report counts it.
+            // Two orders under one client id: the letter waits for a human.
             Outcome::Conflict(difference) => {
-                tracing::warn!(%order_id, %difference, "order event differs");
-                Ok(())
+                Err(BookingError::OrderConflict { order_id, difference })
             }
         }
     }

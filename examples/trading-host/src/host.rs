@@ -12,9 +12,11 @@ use backstop_error_taxonomy::Severity;
 use backstop_position_ledger::{
     Account, Amount, InstrumentId,
     error::{AmountError, NameError, ReplayError},
+    order::Event,
 };
 use backstop_reconciliation_strategies::{
-    ReconcileError, Report as Comparison, findings::FindingId,
+    ReconcileError, Report as Comparison,
+    findings::{FindingId, Outcome},
 };
 use backstop_retry_backoff::Stopped;
 use backstop_schema_version::SchemaGate;
@@ -32,23 +34,23 @@ use crate::{
     duties,
     fill::Repeats,
     guard::{CallError, Guard, Submitting},
-    halt::Halt,
+    halt::{Called, Cause, Depth, Halt},
     ids::Ids,
     letters::{Committing, Letters},
     market::{Bar, Feed, Instrument},
-    order::{self, Desk, Wanted},
-    recon,
+    order::{self, Absence, Desk, Wanted},
+    proof, recon,
     report::Report,
     runtime::{Nudge, SimClock, Simulation, Tasks},
     snapshots::{Snapshots, Stream},
     startup,
     strategy::{Strategies, Style, Target},
-    venue::{Venue, VenueError},
+    venue::{Trade, Venue, VenueError},
     watch::Watch,
 };
 
 /// Who wants to hold nothing.
-const FLATTEN: &str = "halt";
+pub const FLATTEN: &str = "halt";
 
 /// Everything that a host composes, each part behind a port of its own.
 #[derive(Debug)]
@@ -114,6 +116,8 @@ pub struct Controls {
     pub committing: Committing,
     /// How differences are repaired.
     pub repair: recon::Repair,
+    /// When an order counts as never placed.
+    pub absence: Absence,
 }
 
 impl Default for Controls {
@@ -123,6 +127,7 @@ impl Default for Controls {
             repeats: Repeats::Recognised,
             committing: Committing::WithLetter,
             repair: recon::Repair::Planned,
+            absence: Absence::AfterDeadline,
         }
     }
 }
@@ -139,6 +144,9 @@ pub enum Stop {
     /// The host refuses to trade.
     #[error("refused to trade: {0}")]
     Refused(String),
+    /// The market was traded, and the venue does not say what really happened.
+    #[error("nothing can be proven, because the venue has no audit: {0}")]
+    Unproven(String),
     /// Nothing can happen any more.
     #[error(transparent)]
     Deadlock(#[from] crate::runtime::Deadlock),
@@ -163,6 +171,8 @@ pub struct Host {
     pub watch: Rc<Watch>,
     /// How the books are compared.
     pub rules: recon::Rules,
+    /// When an order counts as never placed.
+    pub absence: Absence,
     /// Wakes the task that reads the venue's events.
     pub poll: Nudge,
     /// Wakes the task that works an instrument.
@@ -175,7 +185,8 @@ pub struct Host {
     instrument_ids: Vec<InstrumentId>,
     reconciled: Cell<recon::Counts>,
     unknown_resolved: Cell<u64>,
-    known_findings: RefCell<BTreeSet<FindingId>>,
+    /// Findings that were counted, and those that a human was told of.
+    known_findings: RefCell<BTreeSet<(FindingId, bool)>>,
     started: Cell<bool>,
     failed: RefCell<Option<Stop>>,
     failure: Nudge,
@@ -239,6 +250,39 @@ impl Host {
         self.alerts.raise(Alert { at: self.clock.now(), severity: Severity::High, name, text });
     }
 
+    /// Tells a human, and sends no new orders until one has looked.
+    pub fn call_for_help(&self, name: &'static str, cause: Cause, text: String) {
+        self.alert(name, text.clone());
+        let at = self.clock.now();
+        self.halt.call(Called { at, cause, depth: Depth::Cancel, reason: text });
+        // Resting orders are cancelled now, not when their instrument trades next.
+        self.nudge_all();
+    }
+
+    /// Posts what the host itself learned of an order.
+    ///
+    /// # Errors
+    /// [`Stop`] when the books can no longer be written.
+    pub fn note(&self, order: Uuid, event: Event) -> Result<(), Stop> {
+        if let Some(difference) = self.accounts.note(order, event)? {
+            // Two orders under one client order id: what one intent bought is not known.
+            let text = format!("order {order}: {difference}");
+            self.call_for_help("order_differs", Cause::CriticalError, text);
+        }
+        Ok(())
+    }
+
+    /// Whether a trade of the venue is in the books.
+    pub fn has_booked(&self, trade: &Trade) -> bool {
+        let books = self.accounts.view();
+        proof::find(self.accounts.account(), &books, trade).is_some()
+    }
+
+    /// The last alerts, in words.
+    pub fn last_alerts(&self) -> Vec<String> {
+        self.alerts.last()
+    }
+
     /// How many alerts were raised.
     pub fn alerts_raised(&self) -> usize {
         self.alerts.raised()
@@ -287,15 +331,18 @@ impl Host {
 
     /// Whether a finding is seen for the first time.
     pub fn is_news(&self, finding: FindingId) -> bool {
-        self.known_findings.borrow_mut().insert(finding)
+        self.known_findings.borrow_mut().insert((finding, true))
     }
 
     /// Adds a comparison to the counts.
     pub fn count_reconciled(&self, report: &Comparison, applied: usize) {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let mut counts = self.reconciled.get();
+        let mut known = self.known_findings.borrow_mut();
+        let fresh = report.findings.iter().filter(|found| found.outcome != Outcome::Deferred);
         counts.runs += 1;
-        counts.found += count(report.findings.len() - report.deferred().count());
+        // The second comparison of a pair sees again what the first one found.
+        counts.found += count(fresh.filter(|found| known.insert((found.id, false))).count());
         counts.auto_resolved += count(applied);
         self.reconciled.set(counts);
     }
@@ -370,7 +417,7 @@ pub fn run<D: DeadLetterStore + 'static>(
 ) -> anyhow::Result<Report> {
     let simulation = Simulation::new(ports.clock.clone());
     let tasks = simulation.tasks();
-    simulation.run(story(ports, settings, tasks))?
+    simulation.run(story(ports, settings, tasks)).map_err(Stop::from)?
 }
 
 async fn story<D: DeadLetterStore + 'static>(
@@ -412,6 +459,9 @@ async fn story<D: DeadLetterStore + 'static>(
             futures::future::Either::Right((stop, _)) => Err(stop),
         }
     };
+    if trading.is_err() {
+        closing::cancel_open(&host).await;
+    }
     trading?;
     host.close_trading();
     let mut consume = consume.lock().await;
@@ -447,6 +497,7 @@ impl Host {
             halt: Halt::default(),
             watch: Rc::default(),
             rules: recon::Rules::new(&instruments, controls.repair)?,
+            absence: controls.absence,
             poll: Nudge::default(),
             nudges: instruments.iter().map(|_| Nudge::default()).collect(),
             marks: RefCell::default(),

@@ -17,6 +17,7 @@ use trading_host::{
     host::{Controls, Stop},
     inspect,
     letters::Committing,
+    order::Absence,
     recon::Repair,
     serve,
     setup::{self, Request},
@@ -99,6 +100,8 @@ enum Rule {
     CommitBeforePut,
     /// Let reconciliation overwrite our figures with the venue's
     OverwriteBooks,
+    /// Take an order that the venue does not show at first for never placed
+    PresumeFailed,
 }
 
 #[derive(Debug, Args)]
@@ -141,10 +144,13 @@ struct LookArgs {
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("error")),
-        )
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(
+            |_unset| {
+                tracing_subscriber::EnvFilter::new(
+                    "error,trading_host::alerts=warn,trading_host::halt=warn",
+                )
+            },
+        ))
         .with_writer(std::io::stderr)
         .init();
     let command = Cli::parse().command;
@@ -153,7 +159,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let traded = matches!(
                 error.downcast_ref::<Stop>(),
-                Some(Stop::Books(_) | Stop::Letters(_) | Stop::Deadlock(_))
+                Some(Stop::Books(_) | Stop::Letters(_) | Stop::Unproven(_) | Stop::Deadlock(_))
             );
             say(std::io::stderr(), &format!("trading-host: {error:#}"));
             ExitCode::from(if traded { 1 } else { 2 })
@@ -239,6 +245,7 @@ fn controls(broken: Option<Rule>) -> Controls {
         Some(Rule::NoDeduplication) => Controls { repeats: Repeats::Booked, ..right },
         Some(Rule::CommitBeforePut) => Controls { committing: Committing::BeforeLetter, ..right },
         Some(Rule::OverwriteBooks) => Controls { repair: Repair::Overwrite, ..right },
+        Some(Rule::PresumeFailed) => Controls { absence: Absence::AtFirstLook, ..right },
     }
 }
 

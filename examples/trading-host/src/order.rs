@@ -37,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_UP_FIRST: Duration = Duration::from_millis(500);
 const LOOK_UP_LONGEST: Duration = Duration::from_secs(30);
 
+/// The longest wait for the end of an order that was cancelled and does not end.
+const CANCEL_LONGEST: Duration = Duration::from_hours(1);
+
 /// What is wanted of one instrument, as the strategy said it last.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -144,7 +147,7 @@ pub fn next_step(host: &Host, instrument: usize) -> Result<Step, Stop> {
     if halted && !resting.is_empty() && !(host.halt.flattens() && resting.iter().all(is_market)) {
         return Ok(cancel(resting));
     }
-    if halted && !host.halt.flattens() || host.desk.is_refused(instrument) {
+    if halted && !host.halt.flattens() || !halted && host.desk.is_refused(instrument) {
         return Ok(Step::Rest);
     }
     let wanted = if halted { Some(host.flat(instrument)) } else { host.desk.wanted(instrument) };
@@ -184,11 +187,11 @@ pub async fn work(host: Rc<Host>, instrument: usize) -> Result<(), Stop> {
         loop {
             match next_step(&host, instrument)? {
                 Step::Rest => break,
-                Step::Wait => wait(&host, &mut patience).await,
+                Step::Wait => wait(&host, &mut patience, LOOK_UP_LONGEST).await,
                 Step::Cancel(orders) => {
                     cancel(&host, &orders).await;
                     // What became of them comes as events, a last fill included.
-                    wait(&host, &mut patience).await;
+                    wait(&host, &mut patience, CANCEL_LONGEST).await;
                 }
                 Step::Order { quantity, style, strategy, expire_at } => {
                     let order = intend(&host, instrument, quantity, (style, strategy, expire_at))?;
@@ -200,9 +203,9 @@ pub async fn work(host: Rc<Host>, instrument: usize) -> Result<(), Stop> {
 }
 
 /// Waits, and will wait longer the next time.
-async fn wait(host: &Host, patience: &mut Duration) {
+async fn wait(host: &Host, patience: &mut Duration, longest: Duration) {
     host.clock.sleep(*patience).await;
-    *patience = patience.saturating_mul(2).min(LOOK_UP_LONGEST);
+    *patience = patience.saturating_mul(2).min(longest);
 }
 
 async fn cancel(host: &Host, orders: &[Uuid]) {
@@ -277,7 +280,7 @@ async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(
             host.watch.repair(subject, now);
             let venue_order_id = VenueOrderId::new(&finished.value.venue_order_id)?;
             let accepted = Event::Accepted { venue_order_id };
-            host.accounts.note(order_id, accepted)?;
+            host.note(order_id, accepted)?;
             host.poll.raise();
             return Ok(());
         }
@@ -297,7 +300,7 @@ async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(
                 Some(reason) => Event::Rejected { reason: Text::clipped(reason) },
                 None => Event::Resolved(Resolution::NotApplied),
             };
-            host.accounts.note(order_id, event)?;
+            host.note(order_id, event)?;
             host.watch.repair(subject, now);
             if rejected.is_some() {
                 host.desk.refuse(instrument);
@@ -308,13 +311,22 @@ async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(
         Effect::Unknown | Effect::Applied => {
             // An event may have brought the answer meanwhile.
             if host.is_unresolved(order_id) {
-                host.accounts.note(order_id, Event::OutcomeUnknown)?;
+                host.note(order_id, Event::OutcomeUnknown)?;
             }
             host.crash_point("doubted");
             resolve(host, order_id).await?;
         }
     }
     Ok(())
+}
+
+/// When an order that the venue does not show is taken for never placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Once the venue's clock has passed the order's deadline.
+    AfterDeadline,
+    /// At the first look; shows what the invariants are for.
+    AtFirstLook,
 }
 
 /// Looks an order up until its outcome is certain, and writes it down.
@@ -335,7 +347,7 @@ pub async fn resolve(host: &Host, order_id: Uuid) -> Result<(), Stop> {
         let Ok(found) = looked_up else { continue };
         match found.orders.first() {
             Some(order) => break outcome_of(order)?,
-            None if found.venue_time > accept_by => {
+            None if found.venue_time > accept_by || host.absence == Absence::AtFirstLook => {
                 break Event::Resolved(Resolution::NotApplied);
             }
             None => {}
@@ -344,7 +356,7 @@ pub async fn resolve(host: &Host, order_id: Uuid) -> Result<(), Stop> {
     let now = host.clock.now();
     // An event of the order may have settled it meanwhile.
     if host.is_unresolved(order_id) {
-        host.accounts.note(order_id, event)?;
+        host.note(order_id, event)?;
         host.count_resolved();
     }
     host.watch.repair(FaultSubject::Order(order_id), now);
@@ -367,7 +379,7 @@ pub async fn learn_end(host: &Host, order_id: Uuid) -> Result<(), Stop> {
     };
     // The event may have come while the venue was asked.
     if host.is_open(order_id) {
-        host.accounts.note(order_id, end)?;
+        host.note(order_id, end)?;
     }
     Ok(())
 }

@@ -7,15 +7,15 @@ use std::{
 
 use backstop_clock::Timestamp;
 use backstop_position_ledger::{
-    Amount, Books, InstrumentId,
-    fill::{Booked, Side, Source},
+    Account, Amount, Books, InstrumentId,
+    fill::{Booked, Side, Source, TradeId},
     order::Status,
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::{
-    host::Host,
+    host::{FLATTEN, Host},
     report::{
         Breaker, DeadLetters, Fills, Invariant, Ledger, Money, OpenLetter, Orders, PnlSnapshots,
         Reconciliation, Report,
@@ -24,6 +24,9 @@ use crate::{
     startup::Began,
     venue::{self, Audit, FaultSubject, Trade},
 };
+
+/// How long a request may be on its way to the venue.
+const ON_ITS_WAY_MAX: Duration = Duration::from_millis(100);
 
 /// Faults whose harm is meant to stay: a reject is an answer, and a clock is what it is.
 const NOT_RECOVERABLE: [&str; 2] = ["reject", "clock_skew"];
@@ -94,6 +97,7 @@ pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
         },
         money: money(&books),
         alerts: length(host.alerts_raised()),
+        last_alerts: host.last_alerts(),
         halted: host.halt.called().map(|called| called.reason),
         ok: invariants.iter().all(|invariant| invariant.holds == Some(true)),
         invariants,
@@ -103,7 +107,7 @@ pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
 /// The journal read again: the chain holds, and leads to the same state.
 fn chain(host: &Host, books: &Books) -> Result<String, String> {
     let again = host.accounts.replay().map_err(|error| error.to_string())?;
-    if again.head() == books.head() && figures(&again) == figures(books) {
+    if again == *books {
         Ok(format!("{} entries", books.sequence()))
     } else {
         Err("the journal leads to another state".to_owned())
@@ -121,6 +125,7 @@ fn invariants(
     let (Ok(journal) | Err(journal)) = chain;
     let checks = [
         one_order_per_intent(audit),
+        no_order_misjudged(books, audit),
         every_trade_once(host, books, audit),
         adjustments_are_drift(books, audit),
         ("books_equal_venue", level.is_empty(), first_or(level, "to the last step")),
@@ -132,6 +137,7 @@ fn invariants(
             format!("{} taken, {} verified", snapshots.taken, snapshots.verified),
         ),
         nothing_sent_when_closed(host, books, audit, began),
+        nothing_sent_after_halt(host, books, audit),
         ("nothing_left_to_a_human", counts.manual == 0, format!("{} findings", counts.manual)),
     ];
     let invariant = |(name, holds, detail): Check| Invariant {
@@ -158,12 +164,55 @@ fn duplicates(audit: &Audit) -> Vec<Uuid> {
     audit.orders.iter().map(|order| order.tag).filter(|tag| !seen.insert(*tag)).collect()
 }
 
+/// No order that the venue accepted was ever taken for rejected or never placed.
+///
+/// A premature "not there" is how a second order comes about under another intent.
+fn no_order_misjudged(books: &Books, audit: &Audit) -> Check {
+    let accepted: BTreeSet<Uuid> = audit
+        .orders
+        .iter()
+        .filter(|order| !order.rejected)
+        .map(|order| order.client_order_id)
+        .collect();
+    let mut misjudged = Vec::new();
+    for order in books.orders() {
+        let id = order.intent().order_id;
+        let is_given_up = matches!(order.status(), Status::Rejected | Status::NotApplied);
+        if order.was_misjudged() || is_given_up && accepted.contains(&id) {
+            misjudged.push(id.to_string());
+        }
+    }
+    let detail = first_or(&misjudged, &format!("{} accepted orders", accepted.len()));
+    ("no_order_misjudged", misjudged.is_empty(), detail)
+}
+
+/// After the halt nothing came to the venue's door but what flattens.
+///
+/// What was on its way when the halt was called may still arrive.
+fn nothing_sent_after_halt(host: &Host, books: &Books, audit: &Audit) -> Check {
+    let Some(halt) = host.halt.called() else {
+        return ("nothing_sent_after_halt", true, "no halt".to_owned());
+    };
+    let flattening: BTreeSet<Uuid> = books
+        .orders()
+        .iter()
+        .map(|order| order.intent())
+        .filter(|intent| intent.strategy.as_str() == FLATTEN)
+        .map(|intent| intent.tag)
+        .collect();
+    let last = halt.at.saturating_add(ON_ITS_WAY_MAX);
+    let late = audit.submits.iter().filter(|(at, tag)| *at > last && !flattening.contains(tag));
+    let late: Vec<String> = late.map(|(at, tag)| format!("{tag} at {at}")).collect();
+    let detail = format!("halted at {}, {} flattening orders", halt.at, flattening.len());
+    ("nothing_sent_after_halt", late.is_empty(), first_or(&late, &detail))
+}
+
 fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {
     let dropped: BTreeSet<&String> = audit.dropped_trades.iter().collect();
     let mut faults = Vec::new();
     let mut recovered = Vec::new();
     for (_, trade) in &audit.trades {
-        let Some(booked) = find(host, books, trade) else {
+        let Some(booked) = find(host.accounts.account(), books, trade) else {
             faults.push(format!("{} lacks", trade.trade_id));
             continue;
         };
@@ -185,10 +234,11 @@ fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {
     ("every_trade_once", faults.is_empty(), first_or(&faults, &whole))
 }
 
-fn find<'b>(host: &Host, books: &'b Books, trade: &Trade) -> Option<&'b Booked> {
+/// A trade of the venue in the books.
+pub fn find<'b>(account: &Account, books: &'b Books, trade: &Trade) -> Option<&'b Booked> {
     let instrument = InstrumentId::new(&trade.symbol).ok()?;
-    let trade_id = backstop_position_ledger::fill::TradeId::new(&trade.trade_id).ok()?;
-    books.fill(host.accounts.account(), &instrument, &trade_id)
+    let trade_id = TradeId::new(&trade.trade_id).ok()?;
+    books.fill(account, &instrument, &trade_id)
 }
 
 fn agrees(booked: &Booked, trade: &Trade) -> bool {
@@ -199,29 +249,37 @@ fn agrees(booked: &Booked, trade: &Trade) -> bool {
     };
     let same = |ours: Amount, theirs: Decimal| Amount::try_from(theirs) == Ok(ours);
     side == trade.side
+        && fill.order_id == trade.client_order_id
         && same(fill.quantity, trade.quantity)
         && same(fill.price, trade.price)
         && same(fill.fee, trade.fee)
         && fill.fee_currency.as_str() == trade.fee_currency
 }
 
+/// Each adjustment is one drift that was injected before it, to the last decimal.
 fn adjustments_are_drift(books: &Books, audit: &Audit) -> Check {
-    let mut drift: BTreeMap<&str, Decimal> = BTreeMap::new();
+    let mut unexplained = Vec::new();
+    let mut drifts: Vec<(&str, Decimal, Timestamp)> = Vec::new();
     for fault in &audit.faults {
         if let FaultSubject::Balance(currency, amount) = &fault.subject {
-            *drift.entry(currency).or_default() += *amount;
+            drifts.push((currency, *amount, fault.at));
         }
     }
-    let mut adjusted: BTreeMap<&str, Decimal> = BTreeMap::new();
-    let mut unreadable = false;
+    let injected = format!("{drifts:?}");
     for adjustment in books.adjustments() {
-        match Decimal::try_from(adjustment.amount) {
-            Ok(amount) => *adjusted.entry(adjustment.currency.as_str()).or_default() += amount,
-            Err(_) => unreadable = true,
+        let explains = |(currency, amount, at): &(&str, Decimal, Timestamp)| {
+            *currency == adjustment.currency.as_str()
+                && Amount::try_from(*amount) == Ok(adjustment.amount)
+                && *at <= adjustment.at
+        };
+        match drifts.iter().position(explains) {
+            Some(place) => drop(drifts.swap_remove(place)),
+            None => unexplained.push(format!("{} adjusted", adjustment.amount)),
         }
     }
-    let holds = !unreadable && drift == adjusted;
-    ("adjustments_are_drift", holds, format!("adjusted {adjusted:?}, injected {drift:?}"))
+    unexplained.extend(drifts.iter().map(|drift| format!("{drift:?} not adjusted")));
+    let detail = first_or(&unexplained, &format!("injected {injected}"));
+    ("adjustments_are_drift", unexplained.is_empty(), detail)
 }
 
 /// What differs between our figures and the venue's.

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     accounts::Accounts,
     fill::{BookingError, booked_as},
-    halt::{Called, Cause, Depth},
+    halt::Cause,
     host::{Host, Stop},
     venue::{self, FaultSubject, Trade, TradeWindow, VenueStatement},
 };
@@ -162,7 +162,9 @@ pub fn to_look_up(report: &Report) -> Vec<Uuid> {
 fn settle(host: &Host, report: &Report) -> Result<(), Stop> {
     let now = host.clock.now();
     for finding in &report.findings {
-        if let Subject::Balance { currency, .. } = &finding.subject {
+        if let Subject::Balance { currency, .. } = &finding.subject
+            && finding.outcome != Verdict::Deferred
+        {
             let drift = FaultSubject::Balance(currency.clone(), Decimal::ZERO);
             host.watch.notice(drift, now);
         }
@@ -176,7 +178,12 @@ fn settle(host: &Host, report: &Report) -> Result<(), Stop> {
     }
     let mut books = Writing { host, accounts: &host.accounts };
     match recon::apply(&report.plan, &mut books) {
-        Ok(applied) => host.count_reconciled(report, applied),
+        Ok(_) => {
+            // An order's end is looked up, not applied.
+            let is_repair = |action: &&Action| !matches!(action, Action::ResolveOrder { .. });
+            let applied = report.plan.actions.iter().filter(is_repair).count();
+            host.count_reconciled(report, applied);
+        }
         Err(ApplyError::Refused { source, .. }) => return Err(Stop::Books(source.to_string())),
         // Nothing runs between the comparison and here that could change the books.
         Err(stale) => return Err(Stop::Books(stale.to_string())),
@@ -192,10 +199,8 @@ fn report_to_human(host: &Host, finding: &Finding) {
         finding.internal,
         finding.external
     );
-    host.alert("reconciliation_manual", text.clone());
-    let reason = format!("the books differ from the venue's: {text}");
-    let (at, cause) = (host.clock.now(), Cause::Reconciliation);
-    host.halt.call(Called { at, cause, depth: Depth::Cancel, reason });
+    let text = format!("the books differ from the venue's: {text}");
+    host.call_for_help("reconciliation_manual", Cause::Reconciliation, text);
 }
 
 /// The repair that a bot without a plan makes: the venue's figure replaces ours.
@@ -233,10 +238,15 @@ impl recon::Books for Writing<'_> {
                 let trade = trade_of(trade)?;
                 let fill = booked_as(&trade, source)?;
                 let cause = trade.client_order_id;
-                let outcome = self.accounts.post(trade.at, cause, Fact::Filled(fill))?;
-                if matches!(outcome, Outcome::Applied { .. }) {
-                    self.host.watch.booked(&trade.trade_id, now);
-                    self.host.watch.recovered(&trade.trade_id);
+                match self.accounts.post(trade.at, cause, Fact::Filled(fill))? {
+                    Outcome::Applied { .. } => self.host.watch.booked(&trade.trade_id, now),
+                    Outcome::Duplicate => {}
+                    Outcome::Conflict(difference) => {
+                        let text = format!("trade {}: {difference}", trade.trade_id);
+                        let cause = Cause::Reconciliation;
+                        self.host.count_manual();
+                        self.host.call_for_help("trade_differs", cause, text);
+                    }
                 }
                 Ok(())
             }

@@ -49,7 +49,7 @@ pub async fn redrive<D: DeadLetterStore>(
     letters: &Letters<D>,
     booking: &mut Booking,
 ) -> Result<Redriven, StoreError> {
-    let dead = Filter::default().with_state(State::Dead);
+    let dead = Filter::default().with_stream(STREAM).with_state(State::Dead);
     let listing = letters.list(&dead, Page::first(LETTERS_MAX)).await?;
     let mut ready: Vec<LetterId> = Vec::new();
     for letter in &listing.letters {

@@ -15,7 +15,7 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// Commits that waited for the disk.
     pub durable_commits: u64,
-    /// Orders of this process.
+    /// Orders in the books.
     pub orders: Orders,
     /// Fills in the books.
     pub fills: Fills,
@@ -47,6 +47,8 @@ pub struct Report {
     pub money: BTreeMap<String, Money>,
     /// Alerts raised.
     pub alerts: u64,
+    /// The last alerts, in words.
+    pub last_alerts: Vec<String>,
     /// Why the host halted, if it did.
     pub halted: Option<String>,
     /// What must hold whatever fails.
@@ -55,7 +57,7 @@ pub struct Report {
     pub ok: bool,
 }
 
-/// Orders of this process.
+/// Orders in the books.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
     /// Intents on disk.
@@ -203,7 +205,7 @@ impl fmt::Display for Report {
             f,
             "recovery        {:.2} % recovered, noticed within {:.1} s, repaired within {:.1} s, \
              books level within {:.1} s",
-            100.0_f64.mul_add(self.recovery_rate, 0.0),
+            percent(self.recovery_rate),
             self.detect_s_max,
             self.recover_s_max,
             self.consistency_age_s_max
@@ -223,6 +225,12 @@ impl fmt::Display for Report {
         let Ledger { entries, head, .. } = &self.ledger;
         writeln!(f, "ledger          {entries} entries, {} commits", self.durable_commits)?;
         writeln!(f, "                head {head}")?;
+        for alert in &self.last_alerts {
+            writeln!(f, "alert           {alert}")?;
+        }
+        for OpenLetter { id, state, reason } in &self.open_letters {
+            writeln!(f, "open letter     {id} {state} {reason}")?;
+        }
         if let Some(reason) = &self.halted {
             writeln!(f, "halted          {reason}")?;
         }
@@ -236,4 +244,9 @@ impl fmt::Display for Report {
         }
         write!(f, "{}", if self.ok { "ok" } else { "NOT OK" })
     }
+}
+
+#[expect(clippy::float_arithmetic, reason = "a share for the reader, not an amount")]
+fn percent(share: f64) -> f64 {
+    share * 100.0
 }

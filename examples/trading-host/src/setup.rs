@@ -10,9 +10,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use backstop_clock::{Clock, SystemClock, Timestamp};
-use backstop_dlq::{SqliteStore, stream::SqliteLog};
+use backstop_dlq::{Source, SqliteStore, stream::SqliteLog};
 use backstop_position_ledger::{
     self as ledger, Account, Amount, Currency, InstrumentId, Instruments, Ledger, SqliteJournal,
+    journal, pnl::Snapshot,
 };
 use backstop_schema_version::{
     Environment, MigrationSet, SchemaGate,
@@ -208,8 +209,23 @@ impl Stores {
             Ledger::open(Box::new(journal), instruments).context("the journal does not verify")?;
         let letters = SqliteStore::open(&db)?;
         let stream = SqliteLog::open(&db, snapshots::STREAM)?;
+        if let Some(snapshot) = newest_snapshot(&stream)? {
+            // From the inside a chain does not show that its last entries are gone.
+            journal::verify_against(ledger.journal(), snapshot.checkpoint())
+                .context("the journal does not contain its newest snapshot")?;
+        }
         Ok(Self { db, ledger, letters, stream })
     }
+}
+
+/// The snapshot that was published last and can be read.
+fn newest_snapshot(stream: &SqliteLog) -> anyhow::Result<Option<Snapshot>> {
+    let mut source = stream.source(0);
+    let mut newest = None;
+    while let Some(message) = pollster::block_on(source.next())? {
+        newest = serde_json::from_slice(&message.payload).ok().or(newest);
+    }
+    Ok(newest)
 }
 
 /// Takes a folder into use to look into its database; nothing is migrated.

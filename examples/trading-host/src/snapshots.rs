@@ -131,6 +131,28 @@ impl<D: DeadLetterStore> Snapshots<D> {
         }
     }
 
+    /// Verifies everything that was ever published, with one replay of the journal.
+    ///
+    /// # Errors
+    /// [`Stop`] when stream or journal cannot be read.
+    pub fn verify_all(&mut self) -> Result<(), Stop> {
+        let (mut snapshots, mut unreadable, mut position) = (Vec::new(), 0, 0);
+        while let Some(message) = self.stream.read(position)? {
+            position = message.position + 1;
+            match serde_json::from_slice::<Snapshot>(&message.payload) {
+                Ok(snapshot) => snapshots.push(snapshot),
+                Err(_) => unreadable += 1,
+            }
+        }
+        snapshots.sort_by_key(|snapshot| snapshot.sequence);
+        let all = u64::try_from(snapshots.len()).unwrap_or(u64::MAX);
+        let disagreeing = self.host.accounts.disagreeing(&snapshots)?;
+        self.counts.taken = all + unreadable;
+        self.counts.verified = all - disagreeing;
+        self.counts.mismatched = disagreeing + unreadable;
+        Ok(())
+    }
+
     /// What became of the snapshots.
     pub const fn counts(&self) -> Counts {
         self.counts

@@ -1,10 +1,6 @@
 //! What this process saw: when a fault was noticed, and when its harm was repaired.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use backstop_clock::Timestamp;
 
@@ -22,8 +18,6 @@ struct Seen {
     repaired: BTreeMap<FaultSubject, Timestamp>,
     /// When each trade came into the books.
     booked: BTreeMap<String, Timestamp>,
-    /// Trades that reconciliation brought, by the event that never came.
-    recovered: BTreeSet<String>,
     /// Calls that were answered, and calls that failed, only as far as outages need them.
     answered: Vec<Timestamp>,
     refused: Vec<Timestamp>,
@@ -43,11 +37,6 @@ impl Watch {
     /// A trade came into the books.
     pub fn booked(&self, trade_id: &str, at: Timestamp) {
         self.seen.borrow_mut().booked.entry(trade_id.to_owned()).or_insert(at);
-    }
-
-    /// Reconciliation brought a trade.
-    pub fn recovered(&self, trade_id: &str) {
-        self.seen.borrow_mut().recovered.insert(trade_id.to_owned());
     }
 
     /// The venue answered: ends what refusals began.
@@ -81,11 +70,6 @@ impl Watch {
         self.seen.borrow().booked.get(trade_id).copied()
     }
 
-    /// Trades that reconciliation brought while this process ran.
-    pub fn recovered_trades(&self) -> BTreeSet<String> {
-        self.seen.borrow().recovered.clone()
-    }
-
     /// The first refusal at or after a moment.
     pub fn first_refusal_from(&self, at: Timestamp) -> Option<Timestamp> {
         self.seen.borrow().refused.iter().copied().find(|refused| *refused >= at)
@@ -95,10 +79,4 @@ impl Watch {
     pub fn first_answer_from(&self, at: Timestamp) -> Option<Timestamp> {
         self.seen.borrow().answered.iter().copied().find(|answered| *answered >= at)
     }
-}
-
-/// The longest of some durations in whole milliseconds, as seconds with three decimals.
-pub fn seconds(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    format!("{}.{:03}", millis / 1_000, millis % 1_000)
 }

@@ -164,6 +164,10 @@ impl Books for Full {
         self.ledger.verify_snapshot(snapshot)
     }
 
+    fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError> {
+        self.ledger.disagreeing(snapshots)
+    }
+
     fn replay(&self) -> Result<View, ReplayError> {
         Books::replay(&self.ledger)
     }

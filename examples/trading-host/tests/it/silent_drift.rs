@@ -37,6 +37,17 @@ fn the_limit_itself_is_still_adjusted_and_either_sign_is() {
 }
 
 #[test]
+fn just_before_the_end_it_is_found_beside_the_last_trades() {
+    // The last tick trades: the balance may differ because of that, until its event has come.
+    let mut stage = Stage::new(1, 200).wishing(190, 0, 2_000);
+    stage.script.drift = Some((at(195), decimal("-12.34")));
+    let ending = stage.play();
+    assert!(ending.report.ok, "{:?}", ending.broken());
+    assert_eq!(ending.audit.trades.last().unwrap().0, at(200));
+    assert_eq!(ending.adjustments(), [("USD".to_owned(), decimal("-12.34"))]);
+}
+
+#[test]
 fn above_the_limit_a_human_hears_of_it_and_trading_stops() {
     for amount in ["-50.01", "50.01"] {
         let ending = drifting(amount, Controls::default());

@@ -213,6 +213,10 @@ impl Alerts for Recorder {
     fn raised(&self) -> usize {
         self.raised.borrow().len()
     }
+
+    fn last(&self) -> Vec<String> {
+        self.raised.borrow().iter().map(|alert| alert.text.clone()).collect()
+    }
 }
 
 /// What a run came to.
