@@ -102,3 +102,15 @@ fn other_instruments_trade_on_meanwhile() {
     assert!(second.0 < given_up);
     assert_eq!((ending.held("AAA"), ending.held("BBB")), (100.into(), 50.into()));
 }
+
+#[test]
+fn a_first_look_taken_for_an_answer_breaks_the_run() {
+    let mut stage = with(Submit::Late(Duration::from_secs(6)));
+    stage.settings.controls.absence = trading_host::order::Absence::AtFirstLook;
+    let ending = stage.play();
+    // The wish was met twice, under two intents: one order for each, and one too many.
+    assert_eq!(ending.report.orders.duplicates_at_venue, 0);
+    assert!(ending.audit.orders.len() > 1, "{:?}", ending.audit.orders);
+    assert!(ending.broken().contains(&"no_order_misjudged"), "{:?}", ending.broken());
+    assert!(!ending.report.ok);
+}

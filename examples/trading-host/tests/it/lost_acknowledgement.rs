@@ -61,9 +61,10 @@ fn a_plain_retry_would_have_bought_twice() {
     let mut stage = unanswered();
     stage.settings.controls.submitting = trading_host::guard::Submitting::PlainRetry;
     let ending = stage.play();
-    // Two bought for one intent; a third sold again what nobody had wanted.
+    // Two bought for one intent; the second acceptance differs from the first, and halts.
     assert_eq!(ending.report.orders.duplicates_at_venue, 1);
-    assert_eq!((ending.report.orders.intended, ending.audit.orders.len()), (2, 3));
+    assert_eq!((ending.report.orders.intended, ending.audit.orders.len()), (1, 2));
+    assert!(ending.report.halted.is_some());
     assert!(ending.broken().contains(&"one_order_per_intent"), "{:?}", ending.broken());
     assert!(!ending.report.ok);
 }
