@@ -255,9 +255,17 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
     let market = market(request.market.as_deref())?;
     let feed = Recorded::new(Arc::clone(&market));
     let strategies = strategies_for(&market.instruments, &market.series())?;
-    let folder = Folder::take(request.data_dir.as_deref())?;
-
     let (first, _) = span(&market);
+    let chance = Chance::new(request.seed);
+    // A venue that cannot be reached is found out before anything is made.
+    let asked = match &request.venue {
+        Some(url) => {
+            let asked = HttpVenue::new(url, SimClock::new(first), chance)?.reached();
+            Some(asked.with_context(|| format!("no venue answers at {url}"))?)
+        }
+        None => None,
+    };
+    let folder = Folder::take(request.data_dir.as_deref())?;
     let db = Database::open_with(&folder.file(DATABASE), Grouping::Explicit)?;
     let start = on_start(&db, &migrations()?, Environment::Development, first)?;
     if let SchemaGate::Closed(refusal) = start.gate {
@@ -270,14 +278,12 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
     let before = Timestamp::from_millis(first.as_millis()).saturating_sub(Duration::from_mins(1));
     let reached = written.unwrap_or(before).max(before);
     let (venue, clock): (Rc<dyn Venue>, SimClock) = if let Some(url) = &request.venue {
-        let chance = Chance::new(request.seed);
-        let asked = HttpVenue::new(url, SimClock::new(reached), chance)?.reached();
-        let asked = asked.with_context(|| format!("no venue answers at {url}"))?;
-        let clock = SimClock::new(reached.max(asked));
+        let clock = SimClock::new(reached.max(asked.unwrap_or(reached)));
         (Rc::new(HttpVenue::new(url, clock.clone(), chance)?), clock)
     } else {
         let file = folder.file(VENUE_FILE);
-        let venue = sim_venue(&market, (request.seed, request.faults), Some(&file))?;
+        let venue = sim_venue(&market, (request.seed, request.faults), Some(&file))
+            .context("go on with the --faults, --seed and --market that this folder began with")?;
         let clock = SimClock::new(reached.max(venue.now()));
         (Rc::new(InProcess::new(venue, clock.clone())), clock)
     };

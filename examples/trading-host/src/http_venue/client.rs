@@ -216,11 +216,12 @@ fn refusal(status: StatusCode, response: Response) -> VenueError {
         _ if header(REFUSED).is_some() => VenueError::Refused,
         _ if status.is_server_error() => VenueError::Unavailable { status: status.as_u16() },
         _ if status.is_client_error() => {
+            // Only the venue gives a reason; a proxy in between says nothing of the order.
             let rejection = body(response).ok();
-            let rejection = rejection.and_then(|body| serde_json::from_slice(&body).ok());
-            let unnamed = || format!("http_{}", status.as_u16());
-            let reason = rejection.map_or_else(unnamed, |Rejection { reason }| reason);
-            VenueError::Rejected { reason }
+            match rejection.and_then(|body| serde_json::from_slice(&body).ok()) {
+                Some(Rejection { reason }) => VenueError::Rejected { reason },
+                None => VenueError::Unavailable { status: status.as_u16() },
+            }
         }
         _ => VenueError::Malformed { what: format!("HTTP status {}", status.as_u16()) },
     }
