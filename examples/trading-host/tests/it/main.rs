@@ -42,3 +42,5 @@ mod command_line;
 mod scenarios;
 #[cfg(test)]
 mod inbox;
+#[cfg(test)]
+mod kill;
