@@ -14,9 +14,9 @@ usage: cargo run -p xtask -- <command>
   tidy              the rules about the repository itself
   perf              the benchmarks, with ratios against the peers
   campaign storm --seeds 1..50 [--market DIR]
-                    the host in the fault storm, once per seed
+                    the host in the fault storm, twice per seed
   campaign kill --seeds 1..30 [--market DIR]
-                    the same, killed with SIGKILL again and again
+                    the same on one month, killed with SIGKILL again and again
   help              this text
 
 Seeds are inclusive on both ends.

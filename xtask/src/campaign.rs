@@ -1,27 +1,32 @@
 //! The host over many seeds: every report must say that all invariants hold.
 //!
-//! `storm` runs it in the fault storm.
-//! `kill` does the same while the host, the venue or both are killed with SIGKILL at moments drawn from the seed, and started again on the same data.
+//! `storm` runs it in the fault storm, each seed twice: the two reports must be the same.
+//! `kill` kills host and venue with SIGKILL at crash points, from outside and in turns, and starts them again on the same data.
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+mod figures;
+mod kill;
+mod process;
+
+use std::fs::{self, File};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use crate::project::Project;
+use crate::project::{Project, unreadable};
 use crate::report;
 use crate::shell::{self, Failure};
+pub use figures::{Figures, check};
+pub use kill::moments;
+use process::{Running, unwritable};
 
 /// Which runs to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
     /// What is done to the host.
     pub subject: Subject,
-    /// One run, or one series of kills, for each of these.
+    /// One pair of runs, or all series of kills, for each of these.
     pub seeds: RangeInclusive<u64>,
-    /// A folder of market data in place of the bundled one.
+    /// A folder of market data; none for the bundled year, of which `kill` takes one month.
     pub market: Option<PathBuf>,
 }
 
@@ -34,20 +39,14 @@ pub enum Subject {
     Kill,
 }
 
-/// Kills of each run; enough that start-up, trading and shutdown are all hit over a few seeds.
-const KILLS: u64 = 6;
-/// How often a running program is looked at.
-const POLL: Duration = Duration::from_millis(2);
-/// A run that takes longer than this hangs: the slowest allowed run takes 20 seconds.
-const RUN_TIME_MAX: Duration = Duration::from_mins(5);
-/// A venue that does not accept connections by then will not.
-const LISTEN_TIME_MAX: Duration = Duration::from_secs(10);
+/// The month of the bundled year in which hosts are killed: a year over HTTP would take a minute.
+const MONTH: &str = "2017-03";
 
-/// Builds the host and makes the runs, one line for each.
+/// Builds the host and makes the runs, one line for each seed.
 ///
 /// # Errors
 ///
-/// The first run that does not end with status zero and `"ok": true`; its report is kept, and the message says where.
+/// The first run that does not end as it must; its report and data are kept, and the message says where.
 pub fn run(project: &Project, campaign: &Campaign) -> Result<(), Failure> {
     shell::run(project.cargo().args(["build", "--release", "-p", "trading-host"]))?;
     let folder = project.target().join("campaign");
@@ -56,16 +55,27 @@ pub fn run(project: &Project, campaign: &Campaign) -> Result<(), Failure> {
         fs::remove_dir_all(&folder).map_err(|why| unwritable(&folder, &why))?;
     }
     fs::create_dir_all(&folder).map_err(|why| unwritable(&folder, &why))?;
-    let host = Host::new(project.host(), campaign.market.clone(), folder);
+    let bundled = project.root().join("examples/trading-host/data/2017");
+    let market = match (&campaign.market, campaign.subject) {
+        (Some(market), _) => Some(market.clone()),
+        (None, Subject::Storm) => None,
+        (None, Subject::Kill) => Some(cut(&bundled, MONTH, &folder.join(MONTH))?),
+    };
+    let host = Host::new(project.host(), market, folder);
     let start = shell::now();
+    let mut whole = Figures::default();
     for seed in campaign.seeds.clone() {
-        match campaign.subject {
+        let start = shell::now();
+        let figures = match campaign.subject {
             Subject::Storm => host.storm(seed)?,
             Subject::Kill => host.kill(seed)?,
-        }
+        };
+        println!("{:?} seed {seed} in {:.1?}: {figures}", campaign.subject, start.elapsed());
+        whole.join(&figures);
     }
     let (first, last) = (campaign.seeds.start(), campaign.seeds.end());
-    println!("{:?} seeds {first} to {last}: all ok in {:.1?}", campaign.subject, start.elapsed());
+    println!("{:?} seeds {first} to {last}, all ok in {:.1?}", campaign.subject, start.elapsed());
+    println!("{whole}");
     Ok(())
 }
 
@@ -83,103 +93,38 @@ impl Host {
         Self { program, market, folder }
     }
 
-    /// One uninterrupted run in the fault storm.
+    /// Two uninterrupted runs in the fault storm, which must say the same.
+    ///
+    /// On the bundled year the figures must keep to their limits too; see [`check`].
     ///
     /// # Errors
     ///
-    /// The run does not end with status zero and `"ok": true`.
-    pub fn storm(&self, seed: u64) -> Result<(), Failure> {
-        let start = shell::now();
-        let report = self.finish(self.trade(seed), &format!("storm-{seed}"))?;
-        println!("storm seed {seed}: ok in {:.1?}, {}", start.elapsed(), summary(&report));
-        Ok(())
+    /// A run does not end with status zero and `"ok": true`, the second differs, or a figure is beyond its limit.
+    pub fn storm(&self, seed: u64) -> Result<Figures, Failure> {
+        let mut figures = Figures::default();
+        let name = format!("storm-{seed}");
+        let first = self.finish(self.trade(seed), &name)?;
+        let second = self.finish(self.trade(seed), &format!("{name}-again"))?;
+        if untimed(&first) != untimed(&second) {
+            let reports = self.folder.join(&name);
+            let why = format!("seed {seed} gave two reports: {}*.json", reports.display());
+            return Err(Failure::new(why));
+        }
+        if self.market.is_none() {
+            check(&first).map_err(|why| Failure::new(format!("storm seed {seed}: {why}")))?;
+        }
+        figures.add(&first);
+        figures.add(&second);
+        Ok(figures)
     }
 
-    /// Two series of kills: with the venue inside the host, then with the venue as a program of its own.
+    /// All series of kills of a seed.
     ///
     /// # Errors
     ///
-    /// The last run of a series does not end with status zero and `"ok": true`.
-    pub fn kill(&self, seed: u64) -> Result<(), Failure> {
-        let name = format!("kill-{seed}-whole");
-        let start = shell::now();
-        let mut undisturbed = self.trade(seed);
-        undisturbed.arg("--data-dir").arg(self.folder.join(format!("{name}-undisturbed")));
-        self.finish(undisturbed, &format!("{name}-undisturbed"))?;
-        let length = start.elapsed();
-        let (kills, report) = self.killed_whole(seed, length, &name)?;
-        println!("kill seed {seed}, one process, {kills} kills: ok, {}", summary(&report));
-        let (kills, report) = self.killed_in_parts(seed, length, &format!("kill-{seed}-parts"))?;
-        println!("kill seed {seed}, two processes, {kills} kills: ok, {}", summary(&report));
-        Ok(())
-    }
-
-    fn killed_whole(
-        &self,
-        seed: u64,
-        length: Duration,
-        name: &str,
-    ) -> Result<(u32, String), Failure> {
-        let again = || {
-            let mut command = self.trade(seed);
-            command.arg("--data-dir").arg(self.folder.join(name));
-            command
-        };
-        let mut kills = 0;
-        for time in moments(seed, length) {
-            let mut host = Running::start(again())?;
-            if host.ends_within(time)? {
-                break;
-            }
-            host.kill()?;
-            kills += 1;
-        }
-        Ok((kills, self.finish(again(), name)?))
-    }
-
-    fn killed_in_parts(
-        &self,
-        seed: u64,
-        length: Duration,
-        name: &str,
-    ) -> Result<(u32, String), Failure> {
-        let address = free_address()?;
-        let listen = || {
-            let mut command = Command::new(&self.program);
-            command.args(["venue", "--faults", "storm", "--listen", &address.to_string()]);
-            command.args(["--seed", &seed.to_string()]);
-            command.arg("--data-dir").arg(self.folder.join(format!("{name}-venue")));
-            command
-        };
-        let again = || {
-            let mut command = self.trade(seed);
-            command.arg("--data-dir").arg(self.folder.join(name));
-            command.args(["--venue", &format!("http://{address}")]);
-            command
-        };
-        let mut venue = Running::start(listen())?;
-        wait_for(address)?;
-        let mut host = Running::start(again())?;
-        let mut kills = 0;
-        for (turn, time) in (0..).zip(moments(seed ^ u64::MAX, length)) {
-            if host.ends_within(time)? {
-                break;
-            }
-            // In turns: the host, the venue, both, as when the power fails.
-            if turn % 3 != 0 {
-                venue.kill()?;
-                venue = Running::start(listen())?;
-            }
-            if turn % 3 != 1 {
-                host.kill()?;
-                wait_for(address)?;
-                host = Running::start(again())?;
-            }
-            kills += 1;
-        }
-        host.kill()?;
-        wait_for(address)?;
-        Ok((kills, self.finish(again(), name)?))
+    /// The last run of a series does not end with status zero and `"ok": true`, or another ends neither killed nor well.
+    pub fn kill(&self, seed: u64) -> Result<Figures, Failure> {
+        kill::series(self, seed)
     }
 
     fn trade(&self, seed: u64) -> Command {
@@ -192,123 +137,43 @@ impl Host {
     }
 
     /// Runs to the end, checks status and report, and returns the report.
-    fn finish(&self, mut command: Command, name: &str) -> Result<String, Failure> {
+    fn finish(&self, command: Command, name: &str) -> Result<String, Failure> {
         let path = self.folder.join(format!("{name}.json"));
-        let file = fs::File::create(&path).map_err(|why| unwritable(&path, &why))?;
-        command.stdout(file).stdin(Stdio::null());
-        let mut child = command.spawn().map_err(|why| shell::not_started(&command, &why))?;
-        let start = shell::now();
-        let status = loop {
-            let ended = child.try_wait().map_err(|why| lost(&why))?;
-            if let Some(status) = ended {
-                break status;
-            }
-            if start.elapsed() > RUN_TIME_MAX {
-                child.kill().map_err(|why| lost(&why))?;
-                child.wait().map_err(|why| lost(&why))?;
-                return Err(Failure::new(format!("`{}` hangs", shell::line(&command))));
-            }
-            shell::pause(POLL);
-        };
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let log = self.folder.join(format!("{name}.log"));
+        let file = File::create(&path).map_err(|why| unwritable(&path, &why))?;
+        let line = shell::line(&command);
+        let status = Running::start(command, file.into(), &log)?.end()?;
+        let text = fs::read_to_string(&path).map_err(|why| unreadable(&path, &why))?;
         if status.success() && report::at(&text, &["ok"]) == Some("true") {
             return Ok(text);
         }
-        let line = shell::line(&command);
-        Err(Failure::new(format!("`{line}` ended with {status}; report: {}", path.display())))
+        let (path, log) = (path.display(), log.display());
+        Err(Failure::new(format!("`{line}` ended with {status}; report: {path}, log: {log}")))
     }
 }
 
-/// A started program that is killed when the campaign lets go of it.
-#[derive(Debug)]
-struct Running(Child);
-
-impl Running {
-    fn start(mut command: Command) -> Result<Self, Failure> {
-        command.stdout(Stdio::null()).stdin(Stdio::null()).stderr(Stdio::null());
-        command.spawn().map(Self).map_err(|why| shell::not_started(&command, &why))
-    }
-
-    fn ends_within(&mut self, time: Duration) -> Result<bool, Failure> {
-        let start = shell::now();
-        while start.elapsed() < time {
-            if self.0.try_wait().map_err(|why| lost(&why))?.is_some() {
-                return Ok(true);
-            }
-            shell::pause(POLL);
-        }
-        Ok(false)
-    }
-
-    /// SIGKILL where the system has it; a program that ended already is fine.
-    fn kill(&mut self) -> Result<(), Failure> {
-        self.0.kill().and_then(|()| self.0.wait()).map(|_| ()).map_err(|why| lost(&why))
-    }
+/// A report without the line that says how long it took.
+fn untimed(report: &str) -> Vec<&str> {
+    report.lines().filter(|line| !line.trim_start().starts_with("\"elapsed_ms\"")).collect()
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Nobody is left to tell when a program on its way out cannot be killed.
-        drop(self.kill());
-    }
-}
-
-/// After how long each run of a series is killed, as shares of an undisturbed run.
+/// Writes the part of a market folder whose times begin with `period` into another folder.
 ///
-/// Each is below a third of the whole, so that several kills fit before the series has traded to its end.
-pub fn moments(seed: u64, length: Duration) -> Vec<Duration> {
-    let spread = |kill: u64| u32::try_from(mix(seed.wrapping_mul(KILLS) ^ kill) % 1_000);
-    let shares = (0..KILLS).filter_map(|kill| spread(kill).ok());
-    shares.map(|share| length * share / 3_000).collect()
-}
-
-/// The finaliser of splitmix64 (Steele, Lea, Flood 2014): neighbouring seeds give unlike numbers.
-fn mix(seed: u64) -> u64 {
-    let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}
-
-/// The figures worth a line, as far as the report has them.
-fn summary(report: &str) -> String {
-    let figures: &[&[&str]] = &[
-        &["orders", "intended"],
-        &["fills", "total"],
-        &["retries"],
-        &["dead_letters", "put"],
-        &["reconciliation", "auto_resolved"],
-        &["recovery_rate"],
-        &["durable_commits"],
-    ];
-    let told = figures.iter().filter_map(|path| {
-        report::at(report, path).map(|value| format!("{} {value}", path.join(".")))
-    });
-    told.collect::<Vec<_>>().join(", ")
-}
-
-/// An address on this machine that nobody listens on now.
-fn free_address() -> Result<SocketAddr, Failure> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let bound = TcpListener::bind(any).and_then(|listener| listener.local_addr());
-    bound.map_err(|why| Failure::new(format!("no port to listen on: {why}")))
-}
-
-fn wait_for(address: SocketAddr) -> Result<(), Failure> {
-    let start = shell::now();
-    while TcpStream::connect(address).is_err() {
-        if start.elapsed() > LISTEN_TIME_MAX {
-            return Err(Failure::new(format!("the venue does not listen on {address}")));
-        }
-        shell::pause(POLL);
+/// # Errors
+///
+/// A file cannot be read or written.
+pub fn cut(market: &Path, period: &str, into: &Path) -> Result<PathBuf, Failure> {
+    fs::create_dir_all(into).map_err(|why| unwritable(into, &why))?;
+    for path in crate::project::entries(market)? {
+        let Some(name) = path.file_name() else { continue };
+        let text = fs::read_to_string(&path).map_err(|why| unreadable(&path, &why))?;
+        // Only tables of bars have times; instruments and the notice stay whole.
+        let is_bars = name.to_string_lossy().ends_with("bars.csv");
+        let kept = text.lines().enumerate();
+        let kept = kept.filter(|(nth, row)| !is_bars || *nth == 0 || row.starts_with(period));
+        let lines: Vec<_> = kept.map(|(_, row)| row).collect();
+        let to = into.join(name);
+        fs::write(&to, lines.join("\n") + "\n").map_err(|why| unwritable(&to, &why))?;
     }
-    Ok(())
-}
-
-fn lost(why: &std::io::Error) -> Failure {
-    Failure::new(format!("a started program cannot be waited for or killed: {why}"))
-}
-
-fn unwritable(path: &Path, why: &std::io::Error) -> Failure {
-    Failure::new(format!("{} cannot be written: {why}", path.display()))
+    Ok(into.to_owned())
 }

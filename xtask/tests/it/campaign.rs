@@ -19,7 +19,7 @@ fn host(market: &str) -> Host {
 
 #[test]
 fn a_run_whose_invariants_hold_passes() {
-    assert_eq!(host("ok").storm(9), Ok(()));
+    assert!(host("ok").storm(9).is_ok());
     let report = fs::read_to_string(folder("ok").join("storm-9.json")).expect("the report is kept");
     let asked = xtask::report::at(&report, &["asked"]);
     assert_eq!(asked, Some(r#""run --faults storm --report json --seed 9 --market ok""#));
@@ -35,6 +35,14 @@ fn a_run_that_says_not_ok_fails_and_its_report_is_named() {
 fn a_run_that_says_ok_and_ends_badly_fails() {
     let why = host("failing").storm(1).expect_err("the status is 1").to_string();
     assert!(why.contains("exit status: 1"), "{why}");
+}
+
+#[test]
+fn two_runs_that_say_different_things_fail() {
+    let why = host("moody").storm(2).expect_err("the process id differs").to_string();
+    assert!(why.contains("seed 2 gave two reports"), "{why}");
+    // How long it took may differ.
+    assert!(host("slow").storm(2).is_ok());
 }
 
 #[test]
