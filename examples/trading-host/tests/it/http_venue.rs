@@ -175,7 +175,7 @@ fn an_answer_that_is_cut_short_or_foreign_is_no_answer() {
             VenueError::Malformed { what: "HTTP status 302".to_owned() }
         }),
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", {
-            VenueError::Rejected { reason: "http_404".to_owned() }
+            VenueError::Unavailable { status: 404 }
         }),
         ("HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n", {
             VenueError::RateLimited { retry_after: Duration::ZERO }
