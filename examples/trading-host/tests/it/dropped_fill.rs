@@ -50,6 +50,46 @@ fn the_gap_is_given_its_time_and_no_more() {
     assert_eq!(ending.report.recovery_rate.to_string(), "1");
 }
 
+/// An order of four fills, each so many milliseconds after the twentieth second.
+fn fills_at(millis: [u64; 4]) -> Stage {
+    let ticks = millis.map(|ms| (Duration::from_millis(20_000 + ms), 50));
+    let ticks = [&ticks[..], &[(Duration::from_mins(2), 0)]].concat();
+    Stage::new(1, 120).with_ticks(&ticks).wishing(20, 0, 200)
+}
+
+#[test]
+fn a_trade_that_is_coming_is_not_taken_for_lost() {
+    // When the gap is closed, the event of the third trade is on its way.
+    let mut stage = fills_at([0, 1_000, 2_500, 10_000]);
+    stage.script.events.insert(3, Fate::Never);
+    stage.script.events.insert(4, Fate::After(Duration::from_millis(1_900)));
+    let ending = stage.play();
+    assert!(ending.report.ok, "{:?}", ending.broken());
+    assert_eq!(ending.detail("every_trade_once"), "4 trades, recovered: [T00000002]");
+    assert!(ending.report.consistency_age_s_max < 5.0, "{}", ending.report.consistency_age_s_max);
+}
+
+#[test]
+fn a_lost_trade_does_not_overtake_what_waits() {
+    // Two are lost; between them one waits, which has to be booked before the second of them.
+    let mut stage = fills_at([0, 200, 400, 600]);
+    stage.script.events.extend([(3, Fate::Never), (5, Fate::Never)]);
+    let ending = stage.play();
+    assert!(ending.report.ok, "{:?}", ending.broken());
+    assert_eq!(ending.trade_ids(), ["T00000001", "T00000002", "T00000003", "T00000004"]);
+    let expected = "4 trades, recovered: [T00000002, T00000004]";
+    assert_eq!(ending.detail("every_trade_once"), expected);
+}
+
+#[test]
+fn a_young_trade_beside_the_gap_is_booked_in_time_too() {
+    let mut stage = fills_at([0, 1_000, 3_900, 10_000]);
+    stage.script.events.insert(3, Fate::Never);
+    let ending = stage.play();
+    assert!(ending.report.ok, "{:?}", ending.broken());
+    assert!(ending.report.consistency_age_s_max < 5.0, "{}", ending.report.consistency_age_s_max);
+}
+
 #[test]
 fn a_dropped_acceptance_needs_no_repair() {
     let mut stage = four_fills();

@@ -44,3 +44,5 @@ mod scenarios;
 mod inbox;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod any_fault;

@@ -1,7 +1,9 @@
 //! A silent drift: money goes without a word, and is found by comparing.
 
+use std::time::Duration;
+
 use rust_decimal::Decimal;
-use trading_host::{halt::Cause, host::Controls, recon::Repair};
+use trading_host::{halt::Cause, host::Controls, recon::Repair, strategy::Style};
 
 use crate::stage::{Ending, Stage, at, decimal};
 
@@ -68,6 +70,19 @@ fn above_the_limit_a_human_hears_of_it_and_trading_stops() {
         assert!(ending.report.halted.is_some(), "{:?}", Cause::Reconciliation);
         assert_eq!((ending.audit.submits.len(), ending.held("AAA")), (1, Decimal::from(100)));
     }
+}
+
+#[test]
+fn what_rests_in_the_book_is_cancelled_then() {
+    let limit = Style::Limit { price: decimal("9.00"), good_for: Duration::from_hours(1) };
+    let mut stage = Stage::new(2, 600).wishing(20, 0, 100).wishing_in_style(20, 1, 50, limit);
+    stage.script.drift = Some((at(200), decimal("-50.01")));
+    let ending = stage.play();
+    let cancels = ending.venue.cancels();
+    assert_eq!(cancels.len(), 1);
+    assert!(cancels[0] > at(200) && cancels[0] < at(320), "{cancels:?}");
+    // The position stays: only an operator asks for more.
+    assert_eq!(ending.held("AAA"), Decimal::from(100));
 }
 
 #[test]
