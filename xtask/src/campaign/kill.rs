@@ -54,7 +54,9 @@ fn at_point(host: &Host, seed: u64, point: &str, figures: &mut Figures) -> Resul
         series.forget()?;
         nth /= 2;
     }
-    Err(Failure::new(format!("seed {seed} never passes the point `{point}`")))
+    // A month may pass without a damaged event, for one.
+    println!("kill seed {seed} never passes the point `{point}`");
+    Ok(())
 }
 
 /// Host and venue in one process, killed wherever they are.
