@@ -142,13 +142,31 @@ fn an_outage_is_a_refused_connection() {
 }
 
 #[test]
+fn the_time_is_told_whatever_fails() {
+    let served = Served::start(venue(Profile::Storm));
+    let clock = SimClock::new(at(900_000));
+    let far = connect(&served.url(), &clock);
+    assert_eq!(far.reached(), Ok(START));
+    let (answer, reached) = Simulation::new(clock.clone())
+        .run(async move {
+            let answer = far.submit(&order(1, Side::Buy, 20, None)).await;
+            (answer, far.reached())
+        })
+        .unwrap();
+    // The order came into an outage, at the time that the clock shows since.
+    assert_eq!((answer, reached), (Err(VenueError::Refused), Ok(clock.now())));
+}
+
+#[test]
 fn a_dead_server_refuses() {
     let served = Served::start(venue(Profile::None));
     let clock = SimClock::new(START);
-    let far = connect(&served.url(), &clock);
+    let url = served.url();
+    let far = connect(&url, &clock);
     drop(served);
     let answer = Simulation::new(clock).run(async move { far.statement(None).await }).unwrap();
     assert_eq!(answer, Err(VenueError::Refused));
+    assert_eq!(connect(&url, &SimClock::new(START)).reached(), Err(VenueError::Refused));
 }
 
 #[test]

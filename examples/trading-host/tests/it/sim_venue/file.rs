@@ -5,7 +5,7 @@ use std::path::Path;
 
 use trading_host::faults::Profile;
 use trading_host::market::Scripted;
-use trading_host::sim_venue::{SetupError, SimVenue};
+use trading_host::sim_venue::{Outcome, SetupError, SimVenue};
 use trading_host::venue::{Audit, Side};
 use uuid::Uuid;
 
@@ -65,6 +65,37 @@ fn a_killed_venue_goes_on_where_it_was() {
         assert_eq!(&state(&mut resumed, STEPS - 1), last);
         assert!(fs::read(&killed).unwrap() == whole);
     }
+}
+
+#[test]
+fn a_killed_venue_begins_no_earlier_than_what_it_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("venue.jsonl");
+    let open = || {
+        let ticks = (0..STEPS).map(|nth| tick(nth * STEP_S, "10", Some(30))).collect();
+        let feed = Scripted::new(vec![instrument("AAA")], ticks);
+        let config = config(1, Profile::None, STEPS * STEP_S);
+        SimVenue::resume(Box::new(feed), &config, &path).unwrap()
+    };
+    let mut venue = open();
+    drop(venue.submit(at(1), &order(1, Side::Buy, 90, None)));
+    let length = || fs::metadata(&path).unwrap().len();
+    let submitted = length();
+    // The next two ticks fill it; nobody but time has done anything.
+    let told = at(2 * STEP_S + 7);
+    let Outcome::Answered(Ok(page)) = venue.events(told, 0) else { panic!() };
+    assert_eq!(page.head, 4);
+    let after = length();
+    assert!(after > submitted);
+    // What is told again needs no line.
+    drop(venue.statement(at(5 * STEP_S), None));
+    assert_eq!(length(), after);
+
+    drop(venue);
+    let mut resumed = open();
+    assert_eq!(resumed.now(), told);
+    let Outcome::Answered(Ok(again)) = resumed.events(told, 0) else { panic!() };
+    assert_eq!(again, page);
 }
 
 #[test]
