@@ -4,6 +4,7 @@ use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::DeadLetterStore;
 use backstop_position_ledger::{Amount, Currency, Fact};
 use backstop_schema_version::SchemaGate;
+use futures::future::try_join_all;
 use uuid::Uuid;
 
 use crate::{
@@ -46,9 +47,8 @@ pub async fn begin<D: DeadLetterStore>(
     warm_up(host, feed, strategies)?;
     let open: Vec<Uuid> =
         host.accounts.view().unresolved().map(|order| order.intent().order_id).collect();
-    for order_id in open {
-        order::resolve(host, order_id).await?;
-    }
+    // Side by side: each may take until its deadline, and time does not stand still meanwhile.
+    try_join_all(open.into_iter().map(|order_id| order::resolve(host, order_id))).await?;
     consume.resume().await?;
     // A venue that is away comes back; until then nobody knows what to trade on.
     loop {
