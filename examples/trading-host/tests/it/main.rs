@@ -46,3 +46,5 @@ mod inbox;
 mod kill;
 #[cfg(test)]
 mod any_fault;
+#[cfg(test)]
+mod proof;
