@@ -47,6 +47,12 @@ fn overwritten_books_are_adjusted_by_more_than_the_drift() {
 }
 
 #[test]
+fn an_order_presumed_failed_at_first_sight_was_placed_after_all() {
+    let (broken, _) = broken("presume-failed");
+    assert!(broken.contains(&"no_order_misjudged".to_owned()), "{broken:?}");
+}
+
+#[test]
 fn with_every_rule_in_force_the_same_month_holds() {
     let market = january();
     let (status, out, _) = told(&run(market.path(), None, &["--seed", "1", "--report", "json"]));
