@@ -105,7 +105,7 @@ fn both_ways_show_the_same_venue() {
     let served = Served::start(venue(Profile::Storm));
     let clock = SimClock::new(START);
     // A busy machine must not look like a venue that fails.
-    let far = connect(&served.url(), &clock).with_limit(Duration::from_millis(250));
+    let far = connect(&served.url(), &clock).with_limit(Duration::from_secs(1));
     let (seen, audit) = Simulation::new(clock.clone())
         .run(async move { (tour(&far, &clock, 120).await, far.audit().await) })
         .unwrap();
