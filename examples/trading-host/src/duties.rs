@@ -73,7 +73,7 @@ pub async fn figures<D: DeadLetterStore>(
 pub async fn drill(host: Rc<Host>, at: Timestamp) -> Result<(), Stop> {
     host.clock.sleep_until(at).await;
     let reason = "drill".to_owned();
-    host.halt.call(Called { at, cause: Cause::Operator, depth: Depth::Flatten, reason });
+    host.halt.call(Called { at, cause: Cause::Operator, depth: Depth::Flatten, reason })?;
     host.nudge_all();
     Ok(())
 }

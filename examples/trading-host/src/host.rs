@@ -34,7 +34,7 @@ use crate::{
     duties,
     fill::Repeats,
     guard::{CallError, Guard, Submitting},
-    halt::{Called, Cause, Depth, Halt},
+    halt::{Called, Cause, Depth, Halt, Halts},
     ids::Ids,
     letters::{Committing, Letters},
     market::{Bar, Feed, Instrument},
@@ -73,6 +73,8 @@ pub struct Ports<D> {
     pub gate: Box<dyn Gate>,
     /// Who is told.
     pub alerts: Rc<dyn Alerts>,
+    /// Where a halt is written down.
+    pub halts: Box<dyn Halts>,
 }
 
 /// Says whether the schema lets the host trade.
@@ -141,6 +143,9 @@ pub enum Stop {
     /// The letters cannot be written or read.
     #[error("the letters: {0}")]
     Letters(String),
+    /// A halt cannot be written down or read.
+    #[error("the halt: {0}")]
+    Halt(String),
     /// The host refuses to trade.
     #[error("refused to trade: {0}")]
     Refused(String),
@@ -254,7 +259,10 @@ impl Host {
     pub fn call_for_help(&self, name: &'static str, cause: Cause, text: String) {
         self.alert(name, text.clone());
         let at = self.clock.now();
-        self.halt.call(Called { at, cause, depth: Depth::Cancel, reason: text });
+        let called = Called { at, cause, depth: Depth::Cancel, reason: text };
+        if let Err(stop) = self.halt.call(called) {
+            self.fail(stop);
+        }
         // Resting orders are cancelled now, not when their instrument trades next.
         self.nudge_all();
     }
@@ -425,10 +433,21 @@ async fn story<D: DeadLetterStore + 'static>(
     settings: Settings,
     tasks: Tasks,
 ) -> anyhow::Result<Report> {
-    let Ports { clock, mut feed, mut strategies, venue, books, letters, stream, gate, alerts } =
-        ports;
+    let Ports {
+        clock,
+        mut feed,
+        mut strategies,
+        venue,
+        books,
+        letters,
+        stream,
+        gate,
+        alerts,
+        halts,
+    } = ports;
     let instruments = feed.instruments().to_vec();
-    let host = Rc::new(Host::new((clock, venue, books, gate, alerts), instruments, &settings)?);
+    let host =
+        Rc::new(Host::new((clock, venue, books, gate, alerts, halts), instruments, &settings)?);
     let letters = Letters::new(letters, settings.controls.committing);
     let mut consume = Consume::new(&host, &letters, settings.controls.repeats).await?;
     let mut snapshots = Snapshots::new(&host, stream, &letters).await?;
@@ -478,11 +497,12 @@ fn start(tasks: &Tasks, host: &Rc<Host>, task: impl Future<Output = Result<(), S
     });
 }
 
-type Parts = (SimClock, Rc<dyn Venue>, Box<dyn Books>, Box<dyn Gate>, Rc<dyn Alerts>);
+type Parts =
+    (SimClock, Rc<dyn Venue>, Box<dyn Books>, Box<dyn Gate>, Rc<dyn Alerts>, Box<dyn Halts>);
 
 impl Host {
     fn new(
-        (clock, venue, books, gate, alerts): Parts,
+        (clock, venue, books, gate, alerts, halts): Parts,
         instruments: Vec<Instrument>,
         settings: &Settings,
     ) -> anyhow::Result<Self> {
@@ -494,7 +514,7 @@ impl Host {
         Ok(Self {
             guard: Guard::new(clock.clone(), Chance::new(settings.seed), controls.submitting)?,
             desk: Desk::new(instruments.len()),
-            halt: Halt::default(),
+            halt: Halt::resume(halts)?,
             watch: Rc::default(),
             rules: recon::Rules::new(&instruments, controls.repair)?,
             absence: controls.absence,

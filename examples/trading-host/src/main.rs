@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 
+use backstop_clock::{Clock, SystemClock, Timestamp};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use trading_host::{
@@ -14,6 +15,7 @@ use trading_host::{
     faults::Profile,
     fill::Repeats,
     guard::Submitting,
+    halt::SqliteHalts,
     host::{Controls, Stop},
     inspect,
     letters::Committing,
@@ -51,6 +53,8 @@ enum Command {
     Snapshots(KeptRun),
     /// Verify the journal that a run left
     Verify(KeptRun),
+    /// Lift the halt that keeps a run from trading on
+    Lift(LiftArgs),
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +146,16 @@ struct LookArgs {
     venue: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct LiftArgs {
+    /// The folder that the run kept
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// What was found, in words; kept beside the halt
+    #[arg(long, value_name = "WORDS")]
+    reason: String,
+}
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(
@@ -159,7 +173,13 @@ fn main() -> ExitCode {
         Err(error) => {
             let traded = matches!(
                 error.downcast_ref::<Stop>(),
-                Some(Stop::Books(_) | Stop::Letters(_) | Stop::Unproven(_) | Stop::Deadlock(_))
+                Some(
+                    Stop::Books(_)
+                        | Stop::Letters(_)
+                        | Stop::Halt(_)
+                        | Stop::Unproven(_)
+                        | Stop::Deadlock(_)
+                )
             );
             say(std::io::stderr(), &format!("trading-host: {error:#}"));
             ExitCode::from(if traded { 1 } else { 2 })
@@ -192,6 +212,7 @@ fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
         Some(Command::Positions(at)) => look(&at, inspect::positions),
         Some(Command::Snapshots(at)) => look(&at, inspect::snapshots),
         Some(Command::Verify(at)) => look(&at, inspect::verify),
+        Some(Command::Lift(args)) => lift(&args),
         Some(Command::Reconcile(args)) => {
             let look = inspect::Look::at(&args.at.data_dir, args.at.market.as_deref())?;
             let seen = inspect::reconcile(&look, args.venue.as_deref())?;
@@ -205,8 +226,7 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut settings = setup::settings(args.seed)?;
     settings.controls = controls(args.break_rule);
     settings.crash_at = args.crash_at;
-    settings.halt_at =
-        args.halt_at.map(|at| backstop_clock::Timestamp::from_millis(at.as_millisecond()));
+    settings.halt_at = args.halt_at.map(|at| Timestamp::from_millis(at.as_millisecond()));
     if std::io::stderr().is_terminal() {
         settings.progress = Some(ProgressBar::new(0));
     }
@@ -235,6 +255,17 @@ fn venue(args: &VenueArgs) -> anyhow::Result<ExitCode> {
         market: args.market.clone(),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn lift(args: &LiftArgs) -> anyhow::Result<ExitCode> {
+    let (_folder, db) = setup::look_into(&args.data_dir)?;
+    let lifted = SqliteHalts::open(&db)?.lift(SystemClock.now(), &args.reason)?;
+    let text = match &lifted {
+        Some(halt) => format!("lifted the halt of {}: {}", halt.at, halt.reason),
+        None => "no halt stands".to_owned(),
+    };
+    say(std::io::stdout(), &text);
+    Ok(ExitCode::from(u8::from(lifted.is_none())))
 }
 
 fn controls(broken: Option<Rule>) -> Controls {

@@ -27,6 +27,7 @@ use crate::{
     alerts::Logged,
     chance::Chance,
     faults::Profile,
+    halt::{self, SqliteHalts},
     host::{Ports, Settings, run},
     http_venue::HttpVenue,
     market::{Feed, Instrument, Market, Recorded},
@@ -70,7 +71,7 @@ pub struct Request {
 /// # Errors
 /// A set that contradicts itself.
 pub fn migrations() -> anyhow::Result<MigrationSet> {
-    Ok(MigrationSet::new(&[ledger::MIGRATIONS, backstop_dlq::MIGRATIONS])?)
+    Ok(MigrationSet::new(&[ledger::MIGRATIONS, backstop_dlq::MIGRATIONS, halt::MIGRATIONS])?)
 }
 
 /// Reads a market folder, or the bundled year.
@@ -196,6 +197,8 @@ pub struct Stores {
     pub letters: SqliteStore,
     /// The internal stream.
     pub stream: SqliteLog,
+    /// The halts.
+    pub halts: SqliteHalts,
 }
 
 impl Stores {
@@ -214,7 +217,8 @@ impl Stores {
             journal::verify_against(ledger.journal(), snapshot.checkpoint())
                 .context("the journal does not contain its newest snapshot")?;
         }
-        Ok(Self { db, ledger, letters, stream })
+        let halts = SqliteHalts::open(&db)?;
+        Ok(Self { db, ledger, letters, stream, halts })
     }
 }
 
@@ -297,6 +301,7 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
         stream: Box::new(stores.stream),
         gate: Box::new(start.gate),
         alerts: Rc::new(Logged::default()),
+        halts: Box::new(stores.halts),
     };
     let mut report = run(ports, settings)?;
     report.seed = request.seed;

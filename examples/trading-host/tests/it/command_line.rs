@@ -32,7 +32,9 @@ pub(crate) fn told(output: &Output) -> (Option<i32>, String, String) {
 fn help_explains_itself() {
     let (status, out, err) = told(&host(["--help"]));
     assert_eq!((status, err.as_str()), (Some(0), ""));
-    for word in ["run", "venue", "letters", "positions", "reconcile", "snapshots", "verify"] {
+    let commands =
+        ["run", "venue", "letters", "positions", "reconcile", "snapshots", "verify", "lift"];
+    for word in commands {
         assert!(out.lines().any(|line| line.trim_start().starts_with(word)), "{word}: {out}");
     }
     assert!(out.contains("Without arguments: `run --faults storm --seed 1`"), "{out}");

@@ -5,9 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use backstop_clock::Timestamp;
 use backstop_position_ledger::order::Status;
 use rust_decimal::Decimal;
-use trading_host::strategy::Style;
+use trading_host::{
+    halt::{Called, Cause, Depth, Halts, SqliteHalts},
+    host::run,
+    strategy::Style,
+};
 
-use crate::stage::{Ending, Stage, Submit, at, decimal};
+use crate::stage::{Ending, Set, Stage, Submit, at, broken, decimal};
 
 fn far_limit() -> Style {
     Style::Limit { price: decimal("9.00"), good_for: Duration::from_hours(1) }
@@ -94,4 +98,48 @@ fn a_venue_that_is_away_delays_the_closing_and_does_not_prevent_it() {
     assert!(ending.report.ok, "{:?}", ending.broken());
     assert_eq!(ending.audit.positions, []);
     assert!(ending.audit.trades.last().unwrap().0 >= at(400));
+}
+
+fn called(cause: Cause, depth: Depth) -> Called {
+    Called { at: at(7), cause, depth, reason: "books differ".to_owned() }
+}
+
+#[test]
+fn a_process_that_starts_again_is_still_halted() {
+    let Set { ports, db, venue, .. } = Stage::new(1, 100).wishing(20, 0, 100).set();
+    let halt = called(Cause::Reconciliation, Depth::Cancel);
+    SqliteHalts::open(&db).unwrap().write(&halt).unwrap();
+    let report = run(ports, Stage::new(1, 100).settings).unwrap();
+    assert_eq!(broken(&report), Vec::<&str>::new());
+    assert_eq!(report.halted.as_deref(), Some("books differ"));
+    assert_eq!(venue.truth().submits, []);
+}
+
+#[test]
+fn a_halt_is_kept_until_it_is_lifted() {
+    let Set { db, .. } = Stage::new(1, 100).set();
+    let halts = SqliteHalts::open(&db).unwrap();
+    assert_eq!(halts.standing().unwrap(), None);
+    for cause in [Cause::Operator, Cause::Reconciliation, Cause::CriticalError] {
+        let (shallow, deep) = (called(cause, Depth::Cancel), called(cause, Depth::Flatten));
+        for halt in [shallow, deep] {
+            halts.write(&halt).unwrap();
+            assert_eq!(halts.standing().unwrap(), Some(halt));
+        }
+        let lifted = halts.lift(at(9), "a missed event").unwrap();
+        assert_eq!(lifted.map(|halt| halt.cause), Some(cause));
+        assert_eq!(halts.standing().unwrap(), None);
+    }
+    assert_eq!(halts.lift(at(9), "again").unwrap(), None);
+}
+
+#[test]
+fn a_halt_that_is_not_understood_refuses_to_trade() {
+    let Set { ports, db, venue, .. } = Stage::new(1, 100).wishing(20, 0, 100).set();
+    let halt = called(Cause::Operator, Depth::Cancel);
+    SqliteHalts::open(&db).unwrap().write(&halt).unwrap();
+    db.write(|c| c.execute("UPDATE host_halts SET cause = 'weather'", ())).unwrap();
+    let refused = run(ports, Stage::new(1, 100).settings).unwrap_err().to_string();
+    assert!(refused.contains("refused to trade") && refused.contains("weather"), "{refused}");
+    assert_eq!(venue.truth().submits, []);
 }

@@ -199,9 +199,11 @@ fn letters_in_memory() {
         stage.script.events.insert(2, crate::stage::Fate::Torn(std::time::Duration::ZERO, 1));
         stage.set()
     };
-    let Ports { clock, feed, strategies, venue, books, stream, gate, alerts, letters: _ } = ports;
+    let Ports { clock, feed, strategies, venue, books, stream, gate, alerts, halts, letters: _ } =
+        ports;
     let letters = MemoryStore::new();
-    let ports = Ports { clock, feed, strategies, venue, books, letters, stream, gate, alerts };
+    let ports =
+        Ports { clock, feed, strategies, venue, books, letters, stream, gate, alerts, halts };
     let report = run(ports, settings()).unwrap();
     traded(&report);
     assert_eq!((report.dead_letters.put, report.dead_letters.resolved), (1, 1));

@@ -26,6 +26,7 @@ use rust_decimal::Decimal;
 use tempfile::TempDir;
 use trading_host::{
     alerts::{Alert, Alerts},
+    halt::SqliteHalts,
     host::{Ports, Settings, run},
     market::{Bar, Feed, Instrument, Scripted, Tick},
     report::Report,
@@ -133,6 +134,7 @@ impl Stage {
             stream: Box::new(SqliteLog::open(&db, snapshots::STREAM).unwrap()),
             gate: Box::new(SchemaGate::ReadWrite),
             alerts: Rc::clone(&alerts) as Rc<_>,
+            halts: Box::new(SqliteHalts::open(&db).unwrap()),
         };
         Set { ports, db, venue, alerts }
     }

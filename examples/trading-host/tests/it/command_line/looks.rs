@@ -137,3 +137,26 @@ fn a_halt_can_be_drilled() {
     let (_, out, _) = told(&run(market.path(), None, &more[..2]));
     assert!(number(&out, " intended") > intended, "{out}");
 }
+
+#[test]
+fn a_halt_stands_until_it_is_lifted() {
+    let market = market_until("2017-01-05");
+    let folder = tempfile::tempdir().unwrap();
+    let kept = Some(folder.path());
+    let (status, out, err) =
+        told(&run(market.path(), kept, &["--halt-at", "2017-01-04T12:00:00Z"]));
+    assert!(status == Some(0) && out.contains("halted          drill"), "{out}{err}");
+    let (status, out, _) = told(&run(market.path(), kept, &[]));
+    assert!(status == Some(0) && out.contains("halted          drill"), "{out}");
+
+    let lift = || {
+        let folder = folder.path().to_str().unwrap();
+        told(&host(["lift", "--data-dir", folder, "--reason", "the drill is over"]))
+    };
+    let (status, out, _) = lift();
+    assert!(status == Some(0) && out.contains("lifted the halt of"), "{out}");
+    let (status, out, _) = told(&run(market.path(), kept, &[]));
+    assert!(status == Some(0) && !out.contains("halted"), "{out}");
+    let (status, out, _) = lift();
+    assert_eq!((status, out.trim()), (Some(1), "no halt stands"));
+}
