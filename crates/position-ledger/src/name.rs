@@ -1,11 +1,13 @@
 //! Names given from outside: cheap to clone, bounded, kept as given.
+//!
+//! Up to 23 bytes need no allocation.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 use crate::error::NameError;
 
@@ -30,7 +32,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $bytes_max:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The longest name, in bytes.
@@ -42,7 +44,7 @@ macro_rules! name {
             ///
             /// [`NameError`] when it is empty, too long, has control characters, or blanks at its ends.
             pub fn new(text: &str) -> Result<Self, NameError> {
-                check($what, text, Self::BYTES_MAX).map(|()| Self(Arc::from(text)))
+                check($what, text, Self::BYTES_MAX).map(|()| Self(SmolStr::new(text)))
             }
 
             /// The name as it was given.
@@ -59,7 +61,7 @@ macro_rules! name {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
+                fmt::Debug::fmt(self.as_str(), f)
             }
         }
 
@@ -142,8 +144,8 @@ impl Text {
             clean.push(character);
         }
         match clean.trim() {
-            "" => Self(Arc::from("-")),
-            clean => Self(Arc::from(clean)),
+            "" => Self(SmolStr::new_static("-")),
+            clean => Self(SmolStr::new(clean)),
         }
     }
 }
