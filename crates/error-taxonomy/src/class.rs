@@ -64,10 +64,14 @@ impl Hint {
     }
 
     const fn get(self) -> Option<Duration> {
-        match self {
-            Self::NONE => None,
-            Self(ms) => Some(Duration::from_millis(ms)),
+        match self.millis() {
+            None => None,
+            Some(ms) => Some(Duration::from_millis(ms)),
         }
+    }
+
+    const fn millis(self) -> Option<u64> {
+        if self.0 == Self::NONE.0 { None } else { Some(self.0) }
     }
 }
 
@@ -78,6 +82,11 @@ impl fmt::Debug for Hint {
 }
 
 /// What is known of a failure, small enough to copy everywhere.
+///
+/// With the feature `serde` it is a map of `kind`, `transience`, `effect` and, where they say
+/// something, `retry_after_ms`, `severity_floor` and `breaker_refusal`.
+/// When it is read, an absent axis has the kind's default, and a kind that this version does not
+/// know is [`Kind::Other`], so that an old program can read what a newer one wrote.
 ///
 /// ```
 /// use std::time::Duration;
@@ -94,8 +103,8 @@ pub struct Class {
     kind: Kind,
     transience: Transience,
     effect: Effect,
-    /// `None` means the kind's default.
-    severity: Option<Severity>,
+    /// [`Severity::Info`] is below everything and so is no floor.
+    severity_floor: Severity,
     breaker_refusal: bool,
 }
 
@@ -109,7 +118,7 @@ impl Class {
             kind,
             transience: kind.default_transience(),
             effect: kind.default_effect(),
-            severity: None,
+            severity_floor: Severity::Info,
             breaker_refusal: false,
         }
     }
@@ -130,10 +139,25 @@ impl Class {
         self
     }
 
-    /// States how bad it is, instead of the kind's default.
+    /// States how bad it is at least, whatever anybody decides later.
+    ///
+    /// A policy may raise the severity of a failure, and lower it, but never below this floor: a
+    /// corrupt database file stays critical under a rule that calls unreadable messages harmless.
+    ///
+    /// ```
+    /// use backstop_error_taxonomy::{Class, Kind, Severity};
+    ///
+    /// let corrupt = Class::of(Kind::Data).with_severity_floor(Severity::Critical);
+    /// assert_eq!(corrupt.severity(), Severity::Critical);
+    /// assert_eq!(corrupt.severity_within(Severity::Low), Severity::Critical);
+    ///
+    /// let broken_message = Class::of(Kind::Data);
+    /// assert_eq!(broken_message.severity(), Severity::Medium);
+    /// assert_eq!(broken_message.severity_within(Severity::Low), Severity::Low);
+    /// ```
     #[must_use]
-    pub const fn with_severity(mut self, severity: Severity) -> Self {
-        self.severity = Some(severity);
+    pub const fn with_severity_floor(mut self, floor: Severity) -> Self {
+        self.severity_floor = floor;
         self
     }
 
@@ -180,12 +204,19 @@ impl Class {
         self.effect
     }
 
-    /// How bad it is: as stated, else the kind's default.
+    /// How bad it is: the kind's default, or the floor if that is higher.
     pub const fn severity(self) -> Severity {
-        match self.severity {
-            Some(stated) => stated,
-            None => self.kind.default_severity(),
-        }
+        self.severity_within(self.kind.default_severity())
+    }
+
+    /// How bad it is when a policy says `chosen`: that, or the floor if that is higher.
+    pub const fn severity_within(self, chosen: Severity) -> Severity {
+        if (chosen as u8) < (self.severity_floor as u8) { self.severity_floor } else { chosen }
+    }
+
+    /// What no policy may go below; [`Severity::Info`] if nobody said.
+    pub const fn severity_floor(self) -> Severity {
+        self.severity_floor
     }
 
     /// How long the other side wants to be left alone, if it said so.
@@ -215,5 +246,63 @@ impl Class {
             Effect::Applied => false,
         };
         safe && matches!(self.transience, Transience::Transient)
+    }
+}
+
+#[cfg(feature = "serde")]
+mod wire {
+    use std::borrow::Cow;
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Class, Effect, Transience};
+    use crate::{Kind, Severity};
+
+    /// The form of a class in data; what is usual is left out.
+    #[derive(Serialize, Deserialize)]
+    struct Form<'a> {
+        #[serde(borrow)]
+        kind: Cow<'a, str>,
+        transience: Option<Transience>,
+        effect: Option<Effect>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        severity_floor: Option<Severity>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        breaker_refusal: bool,
+    }
+
+    impl Serialize for Class {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let floor = self.severity_floor;
+            let form = Form {
+                kind: Cow::Borrowed(self.kind.as_str()),
+                transience: Some(self.transience),
+                effect: Some(self.effect),
+                retry_after_ms: self.retry_after.millis(),
+                severity_floor: (floor > Severity::Info).then_some(floor),
+                breaker_refusal: self.breaker_refusal,
+            };
+            form.serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Class {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let form = Form::deserialize(deserializer)?;
+            let mut class = Self::of(form.kind.parse().unwrap_or(Kind::Other));
+            if form.breaker_refusal {
+                class = class.refused_by_breaker();
+            }
+            if let Some(ms) = form.retry_after_ms {
+                class = class.with_retry_after(Duration::from_millis(ms));
+            }
+            class.severity_floor = form.severity_floor.unwrap_or(Severity::Info);
+            class.transience = form.transience.unwrap_or(class.transience);
+            class.effect = form.effect.unwrap_or(class.effect);
+            Ok(class)
+        }
     }
 }

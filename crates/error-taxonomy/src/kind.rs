@@ -174,4 +174,89 @@ impl Kind {
                 | Self::Internal
         )
     }
+
+    /// The value of OpenTelemetry's attribute `error.type`.
+    ///
+    /// The kind's name, but `_OTHER` for [`Kind::Other`], which is the fallback that the semantic
+    /// conventions reserve.
+    pub const fn error_type(self) -> &'static str {
+        match self {
+            Self::Other => "_OTHER",
+            known => known.as_str(),
+        }
+    }
+
+    /// The canonical gRPC code to answer with.
+    ///
+    /// | code | from the kinds | read back as |
+    /// |---|---|---|
+    /// | 1 `CANCELLED` | `Cancelled` | `Cancelled` |
+    /// | 2 `UNKNOWN` | `Other` | `Other` |
+    /// | 3 `INVALID_ARGUMENT` | `Invalid` | `Invalid` |
+    /// | 4 `DEADLINE_EXCEEDED` | `Timeout` | `Timeout` |
+    /// | 5 `NOT_FOUND` | `NotFound` | `NotFound` |
+    /// | 6 `ALREADY_EXISTS` | | `Conflict` |
+    /// | 7 `PERMISSION_DENIED` | | `Auth` |
+    /// | 8 `RESOURCE_EXHAUSTED` | `RateLimited` | `RateLimited` |
+    /// | 9 `FAILED_PRECONDITION` | `Precondition`, `InsufficientFunds`, `Rejected`, `Config` | `Precondition` |
+    /// | 10 `ABORTED` | `Conflict` | `Conflict` |
+    /// | 11 `OUT_OF_RANGE` | | `Invalid` |
+    /// | 12 `UNIMPLEMENTED` | `Unsupported` | `Unsupported` |
+    /// | 13 `INTERNAL` | `Internal`, `Inconsistent`, `Calculation` | `Internal` |
+    /// | 14 `UNAVAILABLE` | `Unavailable`, `Connection` | `Unavailable` |
+    /// | 15 `DATA_LOSS` | `Data` | `Data` |
+    /// | 16 `UNAUTHENTICATED` | `Auth` | `Auth` |
+    ///
+    /// Where several kinds share a code it is the one whose advice to the caller fits: 9 says "not
+    /// before the state was fixed", 13 says "something on our side is broken", 14 says "try again".
+    /// Codes and advice: <https://grpc.io/docs/guides/status-codes/>.
+    ///
+    /// ```
+    /// use backstop_error_taxonomy::Kind;
+    ///
+    /// assert_eq!(Kind::Timeout.grpc_code(), 4);
+    /// assert_eq!(Kind::of_grpc(4), Some(Kind::Timeout));
+    /// assert_eq!(Kind::of_grpc(0), None, "OK is no failure");
+    /// assert_eq!(Kind::of_grpc(99), Some(Kind::Other));
+    /// ```
+    pub const fn grpc_code(self) -> i32 {
+        match self {
+            Self::Cancelled => 1,
+            Self::Other => 2,
+            Self::Invalid => 3,
+            Self::Timeout => 4,
+            Self::NotFound => 5,
+            Self::RateLimited => 8,
+            Self::Precondition | Self::InsufficientFunds | Self::Rejected | Self::Config => 9,
+            Self::Conflict => 10,
+            Self::Unsupported => 12,
+            Self::Internal | Self::Inconsistent | Self::Calculation => 13,
+            Self::Unavailable | Self::Connection => 14,
+            Self::Data => 15,
+            Self::Auth => 16,
+        }
+    }
+
+    /// The kind of a canonical gRPC code, or nothing for 0, which is OK.
+    ///
+    /// A number that is no code counts as UNKNOWN, as the gRPC libraries themselves do.
+    /// The table is that of [`Kind::grpc_code`].
+    pub const fn of_grpc(code: i32) -> Option<Self> {
+        Some(match code {
+            0 => return None,
+            1 => Self::Cancelled,
+            3 | 11 => Self::Invalid,
+            4 => Self::Timeout,
+            5 => Self::NotFound,
+            6 | 10 => Self::Conflict,
+            7 | 16 => Self::Auth,
+            8 => Self::RateLimited,
+            9 => Self::Precondition,
+            12 => Self::Unsupported,
+            13 => Self::Internal,
+            14 => Self::Unavailable,
+            15 => Self::Data,
+            _ => Self::Other,
+        })
+    }
 }

@@ -76,7 +76,58 @@ macro_rules! names {
                 }
             }
         }
+
+        #[cfg(feature = "serde")]
+        $crate::names::text_form!($Type, concat!("the name of a value of the axis ", $axis));
     };
 }
 
 pub(crate) use names;
+
+/// Serde in the form of the name, which is what `as_str` writes and `FromStr` reads.
+#[cfg(feature = "serde")]
+macro_rules! text_form {
+    ($Type:ident, $expected:expr) => {
+        impl serde::Serialize for $Type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $Type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::names::Name::new($expected))
+            }
+        }
+    };
+}
+
+#[cfg(feature = "serde")]
+pub(crate) use text_form;
+
+/// Reads a name from any format without allocating.
+#[cfg(feature = "serde")]
+pub(crate) struct Name<T> {
+    expected: &'static str,
+    read: std::marker::PhantomData<T>,
+}
+
+#[cfg(feature = "serde")]
+impl<T> Name<T> {
+    pub(crate) const fn new(expected: &'static str) -> Self {
+        Self { expected, read: std::marker::PhantomData }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<T: std::str::FromStr<Err = UnknownName>> serde::de::Visitor<'_> for Name<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.expected)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<T, E> {
+        v.parse().map_err(E::custom)
+    }
+}

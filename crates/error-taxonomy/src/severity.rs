@@ -31,3 +31,24 @@ names!("severity", Severity {
     High => "high",
     Critical => "critical",
 });
+
+impl Severity {
+    /// The severity number of OpenTelemetry's log data model.
+    ///
+    /// `Info` and `Low` are INFO (9), `Medium` is WARN (13), `High` is ERROR (17) and `Critical` is
+    /// FATAL (21).
+    ///
+    /// ```
+    /// use backstop_error_taxonomy::Severity;
+    ///
+    /// assert_eq!(Severity::Critical.otel_number(), 21);
+    /// ```
+    pub const fn otel_number(self) -> u8 {
+        match self {
+            Self::Info | Self::Low => 9,
+            Self::Medium => 13,
+            Self::High => 17,
+            Self::Critical => 21,
+        }
+    }
+}

@@ -136,7 +136,7 @@ fn class(row: &Row<'_>) -> Result<Class, Fault> {
     let mut class = Class::of(word("kind", text(3)?)?);
     let severity = word("severity", text(6)?)?;
     if severity != class.severity() {
-        class = class.with_severity(severity);
+        class = class.with_severity_floor(severity);
     }
     if row.get(8)? {
         class = class.refused_by_breaker();

@@ -44,7 +44,9 @@ fn a_letter_comes_back_as_it_was_put(store: &impl DeadLetterStore) {
     let classes = [
         Class::of(Kind::RateLimited).with_retry_after(Duration::from_millis(1_500)),
         Class::of(Kind::Unavailable).refused_by_breaker(),
-        Class::of(Kind::Timeout).with_effect(Effect::Applied).with_severity(Severity::Low),
+        Class::of(Kind::Timeout)
+            .with_effect(Effect::Applied)
+            .with_severity_floor(Severity::Critical),
         Class::of(Kind::Data).with_transience(Transience::Exhausted),
     ];
     for n in 0..12 {

@@ -51,7 +51,7 @@ pub const fn io(kind: ErrorKind) -> Class {
         | ErrorKind::WriteZero => {
             Class::of(Kind::Unavailable).with_transience(Transience::Permanent)
         }
-        ErrorKind::OutOfMemory => Class::of(Kind::Internal).with_severity(Severity::Critical),
+        ErrorKind::OutOfMemory => Class::of(Kind::Internal).with_severity_floor(Severity::Critical),
         ErrorKind::Unsupported => Class::of(Kind::Unsupported),
         ErrorKind::AddrInUse => Class::of(Kind::Config),
         ErrorKind::InvalidInput

@@ -24,7 +24,7 @@ pub const fn sqlite(code: i32) -> Class {
         // BUSY, LOCKED, PROTOCOL (a race for a lock), SCHEMA (changed while the statement ran).
         5 | 6 | 15 | 17 => Class::of(Kind::Conflict),
         // CORRUPT, NOTADB.
-        11 | 26 => Class::of(Kind::Data).with_severity(Severity::Critical),
+        11 | 26 => Class::of(Kind::Data).with_severity_floor(Severity::Critical),
         // IOERR, FULL: part of a commit may be on the disk.
         10 | 13 => Class::of(Kind::Unavailable).with_transience(Transience::Permanent),
         // READONLY, CANTOPEN: refused before anything was written.
@@ -36,7 +36,7 @@ pub const fn sqlite(code: i32) -> Class {
         // ABORT, INTERRUPT.
         4 | 9 => Class::of(Kind::Cancelled).with_effect(Effect::NotApplied),
         // NOMEM.
-        7 => Class::of(Kind::Internal).with_severity(Severity::Critical),
+        7 => Class::of(Kind::Internal).with_severity_floor(Severity::Critical),
         // TOOBIG, CONSTRAINT, MISMATCH.
         18..=20 => Class::of(Kind::Invalid),
         // NOLFS.

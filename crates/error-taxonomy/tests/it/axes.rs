@@ -60,6 +60,39 @@ fn names_read_back_as_what_they_were() {
 }
 
 #[test]
+fn a_component_of_ones_own_is_read_without_being_known() {
+    const HEDGER: Component = Component::new("hedger-2.EU");
+    assert_eq!("hedger-2.EU".parse(), Ok(HEDGER));
+    assert_eq!(HEDGER.to_string(), "hedger-2.EU");
+    assert_eq!(format!("{HEDGER:?}"), "Component(\"hedger-2.EU\")");
+
+    let longest = "x".repeat(Component::BYTES_MAX);
+    assert_eq!(longest.parse::<Component>().unwrap().as_str(), longest);
+    for wrong in ["", &format!("{longest}x"), "two words", "a\n", "preis\u{e4}nderung", "a\0"] {
+        let refused = wrong.parse::<Component>().unwrap_err();
+        assert_eq!((refused.axis(), refused.value()), ("component", wrong));
+    }
+}
+
+#[test]
+fn components_are_ordered_like_their_names() {
+    let names = ["a", "a-b", "a.b", "a0", "ab", "abc", "b", "data", "database"];
+    let read = |name: &&str| name.parse::<Component>().unwrap();
+    let components: Vec<Component> = names.iter().map(read).collect();
+    for (n, left) in names.iter().enumerate() {
+        for (m, right) in names.iter().enumerate() {
+            assert_eq!(components[n].cmp(&components[m]), left.cmp(right), "{left} {right}");
+        }
+    }
+}
+
+#[test]
+#[should_panic = "a component has 1 to 31"]
+fn a_literal_that_is_no_component_is_refused() {
+    let _refused = Component::new("two words");
+}
+
+#[test]
 fn a_refused_name_is_reported_and_bounded() {
     let refused = "Timeout".parse::<Kind>().unwrap_err();
     assert_eq!((refused.axis(), refused.value()), ("kind", "Timeout"));
@@ -73,6 +106,66 @@ fn a_refused_name_is_reported_and_bounded() {
 fn severities_are_ordered() {
     assert!(Severity::ALL.is_sorted());
     assert_eq!(Severity::ALL.last(), Some(&Severity::Critical));
+}
+
+#[test]
+fn no_policy_goes_below_the_floor() {
+    for kind in Kind::ALL {
+        for floor in Severity::ALL {
+            let class = Class::of(*kind).with_severity_floor(*floor);
+            assert_eq!(class.severity_floor(), *floor);
+            assert_eq!(class.severity(), kind.default_severity().max(*floor));
+            for chosen in Severity::ALL {
+                assert_eq!(class.severity_within(*chosen), *chosen.max(floor));
+            }
+        }
+    }
+}
+
+/// What each kind answers with, and what each code is read as; `-` where no kind answers so.
+const GRPC: &str = "
+1  cancelled                                         cancelled
+2  other                                             other
+3  invalid                                           invalid
+4  timeout                                           timeout
+5  not_found                                         not_found
+6  -                                                 conflict
+7  -                                                 auth
+8  rate_limited                                      rate_limited
+9  precondition,insufficient_funds,rejected,config   precondition
+10 conflict                                          conflict
+11 -                                                 invalid
+12 unsupported                                       unsupported
+13 internal,inconsistent,calculation                 internal
+14 unavailable,connection                            unavailable
+15 data                                              data
+16 auth                                              auth";
+
+#[test]
+fn kinds_and_grpc_codes_are_those_of_the_table() {
+    let mut answered = 0;
+    for line in GRPC.lines().skip(1) {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        let code = cells[0].parse().unwrap();
+        assert_eq!(Kind::of_grpc(code), Some(cells[2].parse().unwrap()), "{code}");
+        for kind in cells[1].split(',').filter(|cell| *cell != "-") {
+            assert_eq!(kind.parse::<Kind>().unwrap().grpc_code(), code, "{kind}");
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, Kind::ALL.len(), "every kind has a code");
+    assert_eq!(Kind::of_grpc(0), None);
+    for code in [-1, 17, i32::MIN, i32::MAX] {
+        assert_eq!(Kind::of_grpc(code), Some(Kind::Other));
+    }
+}
+
+#[test]
+fn opentelemetry_has_its_words() {
+    assert_eq!(Kind::Timeout.error_type(), "timeout");
+    assert_eq!(Kind::Other.error_type(), "_OTHER");
+    let numbers = Severity::ALL.iter().map(|severity| severity.otel_number());
+    assert_eq!(numbers.collect::<Vec<_>>(), [9, 9, 13, 17, 21]);
 }
 
 #[test]

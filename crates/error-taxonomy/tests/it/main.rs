@@ -10,3 +10,5 @@ mod decisions;
 mod errors;
 #[cfg(test)]
 mod scenarios;
+#[cfg(all(test, feature = "serde"))]
+mod wire;

@@ -197,7 +197,7 @@ fn hand_built(fields: &Map<String, Value>) -> Outcome<Class> {
             "kind" | "display" => class,
             "transience" => class.with_transience(axis(value)?),
             "effect" => class.with_effect(axis(value)?),
-            "severity" => class.with_severity(axis::<Severity>(value)?),
+            "severity" => class.with_severity_floor(axis::<Severity>(value)?),
             "retry_after_s" => {
                 let seconds = value.as_f64().ok_or(Stop::Failed("retry_after_s".into()))?;
                 class.with_retry_after(Duration::from_secs_f64(seconds))

@@ -256,7 +256,7 @@ fn hand_built(error: &Value) -> Outcome<Class> {
         class = class.with_effect(axis(effect)?);
     }
     if let Some(severity) = error.get("severity") {
-        class = class.with_severity(axis::<Severity>(severity)?);
+        class = class.with_severity_floor(axis::<Severity>(severity)?);
     }
     Ok(class)
 }
