@@ -1,11 +1,13 @@
 //! The books: what all entries so far add up to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::{Equivalent, HashMap};
 use uuid::Uuid;
 
 use crate::amount::Amount;
+use crate::archive::{Archive, Kept, Rows};
 use crate::entry::Fact;
 use crate::error::{AmountError, Imbalance};
 use crate::fill::{Booked, TradeId};
@@ -27,13 +29,13 @@ pub struct Books {
     pub(crate) head: Checkpoint,
     /// A slot exists once it was booked to; it is found by name once, then by number.
     pub(crate) positions: Vec<PositionSlot>,
-    pub(crate) position_slots: HashMap<Account, HashMap<InstrumentId, usize>>,
+    pub(crate) position_slots: HashMap<(Account, InstrumentId), usize>,
     pub(crate) balances: Vec<BalanceSlot>,
-    pub(crate) balance_slots: HashMap<Account, HashMap<Currency, usize>>,
+    pub(crate) balance_slots: HashMap<(Account, Currency), usize>,
     pub(crate) orders: HashMap<Uuid, Order>,
     /// The orders that may still get filled: kept apart so that asking for them costs nothing by history.
     pub(crate) open: BTreeSet<Uuid>,
-    pub(crate) fills: Vec<Booked>,
+    pub(crate) fills: Archive,
     pub(crate) adjustments: Vec<Adjustment>,
     /// Entries that have no key of their own, by their id.
     pub(crate) noted: HashMap<Uuid, (Account, Fact)>,
@@ -45,8 +47,6 @@ pub(crate) struct PositionSlot {
     pub(crate) instrument: Instrument,
     pub(crate) holding: Holding,
     pub(crate) fees: Vec<(Currency, Amount)>,
-    /// The place of every trade among the fills: the memory that makes a repeated fill a duplicate.
-    pub(crate) trades: HashMap<TradeId, usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Books {
             balance_slots: HashMap::new(),
             orders: HashMap::new(),
             open: BTreeSet::new(),
-            fills: Vec::new(),
+            fills: Archive::default(),
             adjustments: Vec::new(),
             noted: HashMap::new(),
         }
@@ -189,14 +189,22 @@ impl Books {
         account: &Account,
         instrument: &InstrumentId,
         trade_id: &TradeId,
-    ) -> Option<&Booked> {
-        let place = self.find_position(account, instrument)?.trades.get(trade_id)?;
-        self.fills.get(*place)
+    ) -> Option<Booked> {
+        let number = self.position_number(account, instrument)?;
+        self.booked(self.fills.get(self.fills.find(number, trade_id)?)?)
     }
 
     /// All fills, in the order of the journal.
-    pub fn fills(&self) -> impl ExactSizeIterator<Item = &Booked> {
-        self.fills.iter()
+    pub fn fills(&self) -> impl ExactSizeIterator<Item = Booked> {
+        Fills { books: self, rows: self.fills.iter() }
+    }
+
+    /// A kept fill with the names that its position knows.
+    fn booked(&self, kept: Kept) -> Option<Booked> {
+        let slot = self.positions.get(kept.position)?;
+        let (sequence, at, closed, realized) = (kept.sequence, kept.at, kept.closed, kept.realized);
+        let fill = kept.into_fill(slot.instrument.id(), slot.instrument.quote());
+        Some(Booked { sequence, account: slot.account.clone(), at, fill, closed, realized })
     }
 
     /// All adjustments, in the order of the journal.
@@ -217,14 +225,12 @@ impl Books {
         instrument: &InstrumentId,
     ) -> Result<Vec<Amount>, AmountError> {
         let (mut cycles, mut quantity, mut realized) = (Vec::new(), Amount::ZERO, Amount::ZERO);
-        for booked in &self.fills {
-            if booked.account != *account || booked.fill.instrument != *instrument {
-                continue;
-            }
+        let number = self.position_number(account, instrument);
+        for kept in self.fills.iter().filter(|kept| Some(kept.position) == number) {
             let was_open = !quantity.is_zero();
             let before = quantity;
-            quantity = quantity.checked_add(booked.fill.side.signed(booked.fill.quantity))?;
-            realized = realized.checked_add(booked.realized)?;
+            quantity = quantity.checked_add(kept.side.signed(kept.quantity))?;
+            realized = realized.checked_add(kept.realized)?;
             if was_open && (quantity.is_zero() || quantity.is_negative() != before.is_negative()) {
                 cycles.push(realized);
                 realized = Amount::ZERO;
@@ -281,7 +287,7 @@ impl Books {
         account: &Account,
         instrument: &InstrumentId,
     ) -> Option<usize> {
-        self.position_slots.get(account)?.get(instrument).copied()
+        self.position_slots.get(&Names(account, instrument)).copied()
     }
 
     pub(crate) fn find_balance(
@@ -289,7 +295,38 @@ impl Books {
         account: &Account,
         currency: &Currency,
     ) -> Option<(usize, &BalanceSlot)> {
-        let number = *self.balance_slots.get(account)?.get(currency)?;
+        let number = *self.balance_slots.get(&Names(account, currency))?;
         self.balances.get(number).map(|slot| (number, slot))
     }
 }
+
+/// Two borrowed names, to find a pair of owned ones.
+#[derive(Hash)]
+struct Names<'a, A, B>(&'a A, &'a B);
+
+impl<A: Eq, B: Eq> Equivalent<(A, B)> for Names<'_, A, B> {
+    fn equivalent(&self, key: &(A, B)) -> bool {
+        *self.0 == key.0 && *self.1 == key.1
+    }
+}
+
+/// All fills with their names.
+#[derive(Debug)]
+struct Fills<'a> {
+    books: &'a Books,
+    rows: Rows<'a>,
+}
+
+impl Iterator for Fills<'_> {
+    type Item = Booked;
+
+    fn next(&mut self) -> Option<Booked> {
+        self.books.booked(self.rows.next()?)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rows.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Fills<'_> {}

@@ -2,15 +2,14 @@
 //!
 //! Applying a change gives its inverse.
 //! A group that fails half-way, or that the journal refuses, is undone by applying the inverses in reverse order.
-
-use std::collections::HashMap;
+//! A single entry needs no inverses: it is applied when nothing can fail any more.
 
 use uuid::Uuid;
 
 use crate::amount::Amount;
+use crate::archive::{Booking, Place};
 use crate::books::{BalanceSlot, Books, PositionSlot};
-use crate::entry::Fact;
-use crate::fill::Booked;
+use crate::entry::{Entry, Fact};
 use crate::instrument::Instrument;
 use crate::money::{Adjustment, Balance};
 use crate::name::{Account, Currency};
@@ -30,20 +29,74 @@ pub(crate) enum Change {
     DropFee(usize),
     Fee(usize, usize, Amount),
     Order(Uuid, Option<Box<Order>>),
-    AddFill(usize, Box<Booked>),
-    DropFill(usize),
+    /// The order has been filled up to this quantity.
+    OrderFilled(Uuid, Amount),
+    /// The fill of the entry itself, with what it closed and realized.
+    AddFill {
+        position: usize,
+        closed: Amount,
+        realized: Amount,
+    },
+    DropFill(Place),
     AddAdjustment(Box<Adjustment>),
     DropAdjustment,
     Note(Uuid, Option<Box<(Account, Fact)>>),
 }
 
 impl Books {
-    /// Applies changes in order and gives what takes them back, in order.
-    pub(crate) fn apply(&mut self, changes: Vec<Change>) -> Vec<Change> {
-        let mut inverse: Vec<_> =
-            changes.into_iter().filter_map(|change| self.apply_one(change)).collect();
-        inverse.reverse();
-        inverse
+    /// Applies the changes that `entry` makes as number `sequence`, and gives what takes them back to `undo`.
+    pub(crate) fn apply(
+        &mut self,
+        (sequence, entry): (u64, &Entry),
+        changes: &mut Vec<Change>,
+        mut undo: Option<&mut Vec<Change>>,
+    ) {
+        for change in changes.drain(..) {
+            let inverse = match change {
+                Change::AddFill { position, closed, realized } => {
+                    self.keep_fill((sequence, entry), position, (closed, realized))
+                }
+                Change::OrderFilled(order_id, filled) if undo.is_none() => {
+                    self.fill_order(order_id, filled);
+                    None
+                }
+                change => self.apply_one(change),
+            };
+            if let (Some(undo), Some(inverse)) = (undo.as_deref_mut(), inverse) {
+                undo.push(inverse);
+            }
+        }
+    }
+
+    /// Takes back what [`Books::apply`] gave.
+    pub(crate) fn take_back(&mut self, undo: Vec<Change>) {
+        for change in undo.into_iter().rev() {
+            // What would take this back again is of no use.
+            drop(self.apply_one(change));
+        }
+    }
+
+    fn keep_fill(
+        &mut self,
+        (sequence, entry): (u64, &Entry),
+        position: usize,
+        (closed, realized): (Amount, Amount),
+    ) -> Option<Change> {
+        let Fact::Filled(fill) = &entry.fact else { return None };
+        let settlement = self.positions.get(position)?.instrument.quote();
+        let booking = Booking { position, sequence, at: entry.at, settlement, closed, realized };
+        self.fills.push(&booking, fill).map(Change::DropFill)
+    }
+
+    fn fill_order(&mut self, order_id: Uuid, filled: Amount) {
+        if let Some(order) = self.orders.get_mut(&order_id) {
+            order.fill(filled);
+            if order.status().is_open() {
+                self.open.insert(order_id);
+            } else {
+                self.open.remove(&order_id);
+            }
+        }
     }
 
     /// `None` only for a slot that does not exist, which the posting of an entry never names.
@@ -70,16 +123,16 @@ impl Books {
                 Some(Change::AddFee(number, currency))
             }
             Change::Order(order_id, order) => Some(self.swap_order(order_id, order)),
-            Change::AddFill(number, booked) => {
-                let place = self.fills.len();
-                self.positions.get_mut(number)?.trades.insert(booked.fill.trade_id.clone(), place);
-                self.fills.push(*booked);
-                Some(Change::DropFill(number))
+            Change::OrderFilled(order_id, filled) => {
+                let before = self.orders.get(&order_id)?.clone();
+                self.fill_order(order_id, filled);
+                Some(Change::Order(order_id, Some(Box::new(before))))
             }
-            Change::DropFill(number) => {
-                let booked = self.fills.pop()?;
-                self.positions.get_mut(number)?.trades.remove(&booked.fill.trade_id);
-                Some(Change::AddFill(number, Box::new(booked)))
+            // A fill is kept by `apply`, which knows its entry; once taken back it does not return.
+            Change::AddFill { .. } => None,
+            Change::DropFill(place) => {
+                self.fills.pop(place);
+                None
             }
             Change::AddAdjustment(adjustment) => {
                 self.adjustments.push(*adjustment);
@@ -105,28 +158,29 @@ impl Books {
     fn change_slots(&mut self, change: Change) -> Option<Change> {
         match change {
             Change::AddBalance(account, currency) => {
-                let slots = self.balance_slots.entry(account.clone()).or_default();
-                slots.insert(currency.clone(), self.balances.len());
+                self.balance_slots.insert((account.clone(), currency.clone()), self.balances.len());
                 self.balances.push(BalanceSlot { account, currency, balance: Balance::default() });
                 Some(Change::DropBalance)
             }
             Change::DropBalance => {
                 let slot = self.balances.pop()?;
-                remove(&mut self.balance_slots, &slot.account, &slot.currency);
-                Some(Change::AddBalance(slot.account, slot.currency))
+                let names = (slot.account, slot.currency);
+                self.balance_slots.remove(&names);
+                Some(Change::AddBalance(names.0, names.1))
             }
             Change::AddPosition(names) => {
                 let (account, instrument) = *names;
-                let slots = self.position_slots.entry(account.clone()).or_default();
-                slots.insert(instrument.id().clone(), self.positions.len());
-                let (holding, fees, trades) = (Holding::default(), Vec::new(), HashMap::new());
-                self.positions.push(PositionSlot { account, instrument, holding, fees, trades });
+                let names = (account.clone(), instrument.id().clone());
+                self.position_slots.insert(names, self.positions.len());
+                let (holding, fees) = (Holding::default(), Vec::new());
+                self.positions.push(PositionSlot { account, instrument, holding, fees });
                 Some(Change::DropPosition)
             }
             Change::DropPosition => {
                 let slot = self.positions.pop()?;
-                remove(&mut self.position_slots, &slot.account, slot.instrument.id());
-                Some(Change::AddPosition(Box::new((slot.account, slot.instrument))))
+                let names = (slot.account, slot.instrument.id().clone());
+                self.position_slots.remove(&names);
+                Some(Change::AddPosition(Box::new((names.0, slot.instrument))))
             }
             _ => None,
         }
@@ -143,19 +197,5 @@ impl Books {
             None => self.orders.remove(&order_id),
         };
         Change::Order(order_id, held.map(Box::new))
-    }
-}
-
-/// Removes a name of two parts, and the first part with its last second one.
-fn remove<K: Eq + std::hash::Hash>(
-    slots: &mut HashMap<Account, HashMap<K, usize>>,
-    account: &Account,
-    name: &K,
-) {
-    if let Some(names) = slots.get_mut(account) {
-        names.remove(name);
-        if names.is_empty() {
-            slots.remove(account);
-        }
     }
 }

@@ -139,6 +139,9 @@ pub enum AppendError {
         /// What is wrong with it.
         source: AmountError,
     },
+    /// The books cannot keep another fill; about 400 million fit.
+    #[error("the books are full")]
+    Full,
     /// Somebody else wrote in between.
     #[error("the books are at version {actual}, not {expected}")]
     VersionConflict {
@@ -174,7 +177,7 @@ impl Classify for AppendError {
             Self::Amount { .. } => Kind::Calculation,
             Self::VersionConflict { .. } | Self::GroupConflict { .. } => Kind::Conflict,
             Self::Journal(error) => return error.class(),
-            Self::Stopped => Kind::Unavailable,
+            Self::Full | Self::Stopped => Kind::Unavailable,
         };
         Class::of(kind).with_effect(Effect::NotApplied)
     }

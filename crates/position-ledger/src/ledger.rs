@@ -37,6 +37,8 @@ pub struct Ledger {
     books: Books,
     /// Set when the journal failed: what it holds is no longer known to equal the books.
     stopped: bool,
+    /// Room for the changes of one entry, kept to allocate it once.
+    changes: Vec<Change>,
 }
 
 impl Ledger {
@@ -49,7 +51,7 @@ impl Ledger {
         let mut replay = Replay::new(&*journal, Arc::new(instruments));
         replay.run()?;
         let books = replay.into_books();
-        Ok(Self { journal, books, stopped: false })
+        Ok(Self { journal, books, stopped: false, changes: Vec::new() })
     }
 
     /// Everything the entries add up to.
@@ -86,11 +88,15 @@ impl Ledger {
     ) -> Result<Outcome, AppendError> {
         self.check_running()?;
         let sequence = self.version().saturating_add(1);
-        match self.books.post(sequence, entry)? {
-            Posting::Changes(changes) => {
+        self.changes.clear();
+        match self.books.post(sequence, entry, &mut self.changes)? {
+            Posting::Changes => {
                 let record = self.record(entry, self.books.checkpoint());
-                let undo = self.step(changes, record.checkpoint());
-                self.write(vec![record], durability, vec![undo])?;
+                let head = record.checkpoint();
+                // Nothing can fail after the journal has taken it, so nothing has to be taken back.
+                self.write(vec![record], durability)?;
+                self.books.head = head;
+                self.books.apply((sequence, entry), &mut self.changes, None);
                 Ok(Outcome::Applied { sequence })
             }
             Posting::Duplicate => {
@@ -130,12 +136,10 @@ impl Ledger {
                 }
                 Ok(outcomes)
             }
-            Ok(outcomes) => self.write(records, durability, undo).map(|()| outcomes),
-            Err(error) => {
-                self.take_back(undo);
-                Err(error)
-            }
+            Ok(outcomes) => self.write(records, durability).map(|()| outcomes),
+            Err(error) => Err(error),
         }
+        .inspect_err(|_| self.take_back(undo))
     }
 
     /// Returns once every entry taken so far is durable.
@@ -199,10 +203,14 @@ impl Ledger {
         let mut outcomes = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             let sequence = self.version().saturating_add(1);
-            outcomes.push(match self.books.post(sequence, entry)? {
-                Posting::Changes(changes) => {
+            self.changes.clear();
+            outcomes.push(match self.books.post(sequence, entry, &mut self.changes)? {
+                Posting::Changes => {
                     let record = self.record(entry, self.books.checkpoint());
-                    undo.push(self.step(changes, record.checkpoint()));
+                    let before = std::mem::replace(&mut self.books.head, record.checkpoint());
+                    let mut inverse = Vec::with_capacity(self.changes.len());
+                    self.books.apply((sequence, entry), &mut self.changes, Some(&mut inverse));
+                    undo.push((before, inverse));
                     records.push(record);
                     Outcome::Applied { sequence }
                 }
@@ -215,19 +223,8 @@ impl Ledger {
         Ok(outcomes)
     }
 
-    fn step(&mut self, changes: Vec<Change>, head: Checkpoint) -> Undo {
-        let before = std::mem::replace(&mut self.books.head, head);
-        (before, self.books.apply(changes))
-    }
-
-    fn write(
-        &mut self,
-        records: Vec<Record>,
-        durability: Durability,
-        undo: Vec<Undo>,
-    ) -> Result<(), AppendError> {
+    fn write(&mut self, records: Vec<Record>, durability: Durability) -> Result<(), AppendError> {
         self.journal.append(records, durability).map_err(|error| {
-            self.take_back(undo);
             // Earlier entries may have been lost with this one, so the books cannot be trusted to equal the journal.
             self.stopped = true;
             error.into()
@@ -237,8 +234,7 @@ impl Ledger {
     fn take_back(&mut self, undo: Vec<Undo>) {
         for (head, changes) in undo.into_iter().rev() {
             self.books.head = head;
-            // What would take this back again is of no use.
-            drop(self.books.apply(changes));
+            self.books.take_back(changes);
         }
     }
 }

@@ -83,6 +83,8 @@ pub mod order;
 pub mod fill;
 pub mod position;
 pub mod money;
+mod compact;
+mod archive;
 mod books;
 mod posting;
 mod change;

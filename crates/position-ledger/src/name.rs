@@ -122,6 +122,23 @@ name! {
     Text, "text", 512
 }
 
+impl TradeId {
+    /// The id of a venue that numbers its trades.
+    ///
+    /// Equal to the decimal text of the number, and never allocates.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop_position_ledger::fill::TradeId;
+    ///
+    /// assert_eq!(TradeId::of_number(1003).as_str(), "1003");
+    /// ```
+    pub fn of_number(number: u64) -> Self {
+        Self(smol_str::format_smolstr!("{number}"))
+    }
+}
+
 impl Text {
     /// Makes a remark of any text: control characters become blanks, the excess is cut off.
     ///

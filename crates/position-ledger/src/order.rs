@@ -246,16 +246,14 @@ impl Order {
         }
     }
 
-    /// The order after a fill that brings it to `filled`.
-    pub(crate) fn after_fill(&self, filled: Amount) -> Self {
-        let mut order = self.clone();
-        order.filled = filled;
+    /// Takes a fill that brings it to `filled`.
+    pub(crate) fn fill(&mut self, filled: Amount) {
+        self.filled = filled;
         // A fill disproves that the venue never had the order.
-        if matches!(order.end, Some(End::Rejected(_) | End::NotApplied)) {
-            order.end = None;
-            order.was_misjudged = true;
+        if matches!(self.end, Some(End::Rejected(_) | End::NotApplied)) {
+            self.end = None;
+            self.was_misjudged = true;
         }
-        order
     }
 
     /// The order after `event`, or why there is none.

@@ -10,7 +10,7 @@ use crate::books::Books;
 use crate::change::Change;
 use crate::entry::{Entry, Fact};
 use crate::error::{AmountError, AppendError, Difference, Invalid};
-use crate::fill::{Booked, Fill};
+use crate::fill::Fill;
 use crate::instrument::Instrument;
 use crate::journal::Terms;
 use crate::money::{Adjustment, Balance};
@@ -21,7 +21,7 @@ use crate::position::Holding;
 /// What an entry means to the books.
 #[derive(Debug)]
 pub(crate) enum Posting {
-    Changes(Vec<Change>),
+    Changes,
     Duplicate,
     Conflict(Difference),
 }
@@ -32,25 +32,28 @@ fn of(field: &'static str) -> impl Fn(AmountError) -> AppendError {
 }
 
 impl Books {
-    /// Posts `entry` as number `sequence`.
-    pub(crate) fn post(&self, sequence: u64, entry: &Entry) -> Result<Posting, AppendError> {
+    /// Posts `entry` as number `sequence`; its changes are added to `changes`, which is empty.
+    pub(crate) fn post(
+        &self,
+        sequence: u64,
+        entry: &Entry,
+        changes: &mut Vec<Change>,
+    ) -> Result<Posting, AppendError> {
         for (field, time) in [("at", entry.at), ("journaled_at", entry.journaled_at)] {
             if time < Timestamp::EPOCH {
                 return Err(Invalid::new(field, time.as_millis(), "not be before the epoch").into());
             }
         }
         match &entry.fact {
-            Fact::Filled(fill) => self.post_fill(sequence, entry, fill),
-            Fact::Order { order_id, event } => self.post_event(entry, *order_id, event),
+            Fact::Filled(fill) => self.post_fill(entry, fill, changes),
+            Fact::Order { order_id, event } => self.post_event(entry, (*order_id, event), changes),
             Fact::Intended(intent) => {
                 self.check_intent(entry, intent)?;
                 let Some(held) = self.orders.get(&intent.order_id) else {
                     let order =
                         Order::new(std::sync::Arc::clone(intent), entry.account.clone(), sequence);
-                    return Ok(Posting::Changes(vec![Change::Order(
-                        intent.order_id,
-                        Some(Box::new(order)),
-                    )]));
+                    changes.push(Change::Order(intent.order_id, Some(Box::new(order))));
+                    return Ok(Posting::Changes);
                 };
                 let same = held.intent() == &**intent && held.account() == &entry.account;
                 Ok(if same {
@@ -62,8 +65,8 @@ impl Books {
             Fact::Deposited { currency, amount } => {
                 self.check_currency("currency", currency)?;
                 Invalid::unless_positive("amount", *amount)?;
-                self.post_noted(entry, |books| {
-                    books.move_money(entry, currency, |balance| balance.deposit(*amount))
+                self.post_noted(entry, changes, |books, changes| {
+                    books.move_money(entry, currency, changes, |balance| balance.deposit(*amount))
                 })
             }
             Fact::Adjusted { currency, amount, reason } => {
@@ -73,12 +76,12 @@ impl Books {
                 }
                 let (account, at) = (entry.account.clone(), entry.at);
                 let (currency, amount, reason) = (currency.clone(), *amount, reason.clone());
-                self.post_noted(entry, |books| {
-                    let mut changes =
-                        books.move_money(entry, &currency, |balance| balance.adjust(amount))?;
+                self.post_noted(entry, changes, |books, changes| {
+                    let step = |balance: Balance| balance.adjust(amount);
+                    books.move_money(entry, &currency, changes, step)?;
                     let adjustment = Adjustment { sequence, account, currency, amount, reason, at };
                     changes.push(Change::AddAdjustment(Box::new(adjustment)));
-                    Ok(changes)
+                    Ok(())
                 })
             }
             Fact::SnapshotTaken { of_sequence, .. } => {
@@ -90,7 +93,7 @@ impl Books {
                     )
                     .into());
                 }
-                self.post_noted(entry, |_| Ok(Vec::new()))
+                self.post_noted(entry, changes, |_, _| Ok(()))
             }
         }
     }
@@ -105,7 +108,8 @@ impl Books {
     fn post_noted(
         &self,
         entry: &Entry,
-        changes: impl FnOnce(&Self) -> Result<Vec<Change>, AppendError>,
+        changes: &mut Vec<Change>,
+        post: impl FnOnce(&Self, &mut Vec<Change>) -> Result<(), AppendError>,
     ) -> Result<Posting, AppendError> {
         match self.noted.get(&entry.id) {
             Some((account, fact)) if *account == entry.account && *fact == entry.fact => {
@@ -113,10 +117,10 @@ impl Books {
             }
             Some(_) => Ok(Posting::Conflict(Difference::new("id", &"another entry", &"this one"))),
             None => {
-                let mut changes = changes(self)?;
+                post(self, changes)?;
                 let note = (entry.account.clone(), entry.fact.clone());
                 changes.push(Change::Note(entry.id, Some(Box::new(note))));
-                Ok(Posting::Changes(changes))
+                Ok(Posting::Changes)
             }
         }
     }
@@ -125,12 +129,12 @@ impl Books {
         &self,
         entry: &Entry,
         currency: &Currency,
+        changes: &mut Vec<Change>,
         step: impl FnOnce(Balance) -> Result<Balance, AmountError>,
-    ) -> Result<Vec<Change>, AppendError> {
-        let mut changes = Vec::with_capacity(4);
-        let (number, balance) = self.balance_slot(&mut changes, &entry.account, currency, 0);
+    ) -> Result<(), AppendError> {
+        let (number, balance) = self.balance_slot(changes, &entry.account, currency, 0);
         changes.push(Change::Balance(number, step(balance).map_err(of("balance"))?));
-        Ok(changes)
+        Ok(())
     }
 
     /// The number and figures of a balance; a new one is added after `added` others of the same entry.
@@ -182,8 +186,8 @@ impl Books {
     fn post_event(
         &self,
         entry: &Entry,
-        order_id: Uuid,
-        event: &Event,
+        (order_id, event): (Uuid, &Event),
+        changes: &mut Vec<Change>,
     ) -> Result<Posting, AppendError> {
         let order = self.orders.get(&order_id).ok_or(AppendError::UnknownOrder(order_id))?;
         if order.account() != &entry.account {
@@ -191,7 +195,8 @@ impl Books {
         }
         match order.after(event) {
             Step::Changed(order) => {
-                Ok(Posting::Changes(vec![Change::Order(order_id, Some(order))]))
+                changes.push(Change::Order(order_id, Some(order)));
+                Ok(Posting::Changes)
             }
             Step::Repeated => Ok(Posting::Duplicate),
             Step::Differs(difference) => Ok(Posting::Conflict(difference)),
@@ -203,22 +208,26 @@ impl Books {
         }
     }
 
-    fn post_fill(&self, sequence: u64, entry: &Entry, fill: &Fill) -> Result<Posting, AppendError> {
+    fn post_fill(
+        &self,
+        entry: &Entry,
+        fill: &Fill,
+        changes: &mut Vec<Change>,
+    ) -> Result<Posting, AppendError> {
         let instrument = self.find_instrument(&fill.instrument)?;
         Invalid::unless_positive("quantity", fill.quantity)?;
         self.check_currency("fee_currency", &fill.fee_currency)?;
         let number = self.position_number(&entry.account, &fill.instrument);
-        let slot = number.and_then(|number| self.positions.get(number));
-        if let Some(held) =
-            slot.and_then(|slot| slot.trades.get(&fill.trade_id)).and_then(|at| self.fills.get(*at))
-        {
+        if let Some(held) = self.fill(&entry.account, &fill.instrument, &fill.trade_id) {
             return Ok(match held.fill.difference(fill) {
                 None => Posting::Duplicate,
                 Some(difference) => Posting::Conflict(difference),
             });
         }
-
-        let mut changes = Vec::with_capacity(8);
+        if !self.fills.has_room() {
+            return Err(AppendError::Full);
+        }
+        let slot = number.and_then(|number| self.positions.get(number));
         let number = number.unwrap_or_else(|| {
             changes
                 .push(Change::AddPosition(Box::new((entry.account.clone(), instrument.clone()))));
@@ -228,7 +237,7 @@ impl Books {
         let holding = slot.map_or_else(Holding::default, |slot| slot.holding);
         let filled = holding.filled(fill.side, fill.quantity, value).map_err(of("position"))?;
         changes.push(Change::Holding(number, filled.after));
-        self.settle(&mut changes, entry, fill, (instrument.quote(), filled.realized))?;
+        self.settle(changes, entry, fill, (instrument.quote(), filled.realized))?;
         if !fill.fee.is_zero() {
             let fees = slot.map(|slot| slot.fees.as_slice()).unwrap_or_default();
             let place = fees.iter().position(|(currency, _)| *currency == fill.fee_currency);
@@ -246,19 +255,11 @@ impl Books {
         }
         if let Some(order) = self.order_of(entry, fill)? {
             let total = order.filled().checked_add(fill.quantity).map_err(of("filled"))?;
-            changes.push(Change::Order(fill.order_id, Some(Box::new(order.after_fill(total)))));
+            changes.push(Change::OrderFilled(fill.order_id, total));
         }
         let (closed, realized) = (filled.closed, filled.realized);
-        let booked = Booked {
-            sequence,
-            account: entry.account.clone(),
-            at: entry.at,
-            fill: fill.clone(),
-            closed,
-            realized,
-        };
-        changes.push(Change::AddFill(number, Box::new(booked)));
-        Ok(Posting::Changes(changes))
+        changes.push(Change::AddFill { position: number, closed, realized });
+        Ok(Posting::Changes)
     }
 
     /// Books profit in the quote currency and the fee in its own, which may be the same.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::books::Books;
+use crate::change::Change;
 use crate::error::{ReplayError, VerifyError};
 use crate::instrument::Instruments;
 use crate::journal::{Chain, Journal, PAGE, Record, decode};
@@ -17,6 +18,8 @@ pub struct Replay<'a> {
     chain: Chain,
     /// Records read ahead, a page at most.
     page: VecDeque<Record>,
+    /// Room for the changes of one entry, kept to allocate it once.
+    changes: Vec<Change>,
 }
 
 impl<'a> Replay<'a> {
@@ -26,6 +29,7 @@ impl<'a> Replay<'a> {
             books: Books::new(instruments),
             chain: Chain::default(),
             page: VecDeque::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -75,17 +79,18 @@ impl<'a> Replay<'a> {
         let sequence = record.sequence;
         let stored =
             decode(&record.body).map_err(|error| self.chain.broken_at_head(error.into()))?;
-        let posting = self.books.post(sequence, &stored.entry);
+        self.changes.clear();
+        let posting = self.books.post(sequence, &stored.entry, &mut self.changes);
         match posting.map_err(|source| ReplayError::Refused { sequence, source })? {
-            Posting::Changes(_) if self.books.terms(&stored.entry) != stored.terms => {
+            Posting::Changes if self.books.terms(&stored.entry) != stored.terms => {
                 let instrument = match &stored.entry.fact {
                     crate::entry::Fact::Filled(fill) => fill.instrument.clone(),
                     _ => return Err(ReplayError::Repeated { sequence }),
                 };
                 Err(ReplayError::Terms { sequence, instrument })
             }
-            Posting::Changes(changes) => {
-                drop(self.books.apply(changes));
+            Posting::Changes => {
+                self.books.apply((sequence, &stored.entry), &mut self.changes, None);
                 self.books.head = record.checkpoint();
                 Ok(true)
             }

@@ -216,7 +216,7 @@ fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {
             faults.push(format!("{} lacks", trade.trade_id));
             continue;
         };
-        if !agrees(booked, trade) {
+        if !agrees(&booked, trade) {
             faults.push(format!("{} differs", trade.trade_id));
         }
         if booked.fill.source != Source::Stream {
@@ -235,7 +235,7 @@ fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {
 }
 
 /// A trade of the venue in the books.
-pub fn find<'b>(account: &Account, books: &'b Books, trade: &Trade) -> Option<&'b Booked> {
+pub fn find(account: &Account, books: &Books, trade: &Trade) -> Option<Booked> {
     let instrument = InstrumentId::new(&trade.symbol).ok()?;
     let trade_id = TradeId::new(&trade.trade_id).ok()?;
     books.fill(account, &instrument, &trade_id)

@@ -321,7 +321,7 @@ fn our_statement(host: &Host, window: Option<Timestamp>) -> Result<Statement<'st
     if let Some(from) = window {
         let mut trades = Vec::new();
         for booked in books.fills().filter(|booked| booked.at >= from) {
-            trades.push(our_trade(account, booked)?);
+            trades.push(our_trade(account, &booked)?);
         }
         let mut orders = Vec::new();
         for order in books.open_orders().filter(|order| !order.status().is_unresolved()) {

@@ -267,7 +267,7 @@ impl Ending {
 
     /// Fills of the books in the order in which they were written.
     pub(crate) fn fills(&self) -> Vec<Booked> {
-        let mut fills: Vec<_> = self.ledger().books().fills().cloned().collect();
+        let mut fills: Vec<_> = self.ledger().books().fills().collect();
         fills.sort_by_key(|booked| booked.sequence);
         fills
     }

@@ -1,0 +1,422 @@
+//! All fills for ever: which they are, and what they said, in about seventy bytes each.
+//!
+//! A row begins with its key, so that a fill is found, and told from every other, without reading the rest:
+//!
+//! ```text
+//! trade id | position (32 bits) | flags (16 bits) | sequence | time | order id | quantity | price | ...
+//! ```
+//!
+//! A trade id that is a plain decimal number is kept as a number, any other as text.
+//! What is equal to a default, or follows from the position, takes a flag and no bytes.
+//! Rows are aligned to eight bytes, and the place of a row is its address in units of eight bytes.
+//! These bytes are no interchange format: they live as long as the process, or as a snapshot of state of this version.
+
+use std::hash::BuildHasher as _;
+
+use backstop_clock::Timestamp;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use uuid::Uuid;
+
+use crate::amount::Amount;
+use crate::compact::{Reader, Writer};
+use crate::fill::{Fill, Side, Source};
+use crate::name::{Currency, InstrumentId, Text, TradeId};
+
+/// Bytes of a chunk: large enough that its end wastes little, small enough to allocate without a pause.
+const CHUNK: usize = 1 << 18;
+
+/// No row is longer: a trade id of 128 bytes, a finding of 512, and a few numbers.
+const ROW_MAX: usize = 1 << 10;
+
+/// Rows begin at multiples of this.
+const ALIGN: usize = 8;
+
+/// Places per chunk, as a power of two.
+const PLACES: u32 = (CHUNK / ALIGN).trailing_zeros();
+
+/// Parts of the index, as a power of two: each grows on its own, so that no fill waits for all to be moved.
+const SHARDS: u32 = 6;
+
+/// Where a fill is kept; stays the same for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place(u32);
+
+/// A fill as it is kept, without the names that its position knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) position: usize,
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) trade_id: TradeId,
+    pub(crate) order_id: Uuid,
+    pub(crate) side: Side,
+    pub(crate) quantity: Amount,
+    pub(crate) price: Amount,
+    pub(crate) fee: Amount,
+    /// None for the settlement currency of the position.
+    pub(crate) fee_currency: Option<Currency>,
+    pub(crate) source: Source,
+    pub(crate) closed: Amount,
+    pub(crate) realized: Amount,
+}
+
+impl Kept {
+    /// The fill as it was given.
+    pub(crate) fn into_fill(self, instrument: &InstrumentId, settlement: &Currency) -> Fill {
+        Fill {
+            trade_id: self.trade_id,
+            order_id: self.order_id,
+            instrument: instrument.clone(),
+            side: self.side,
+            quantity: self.quantity,
+            price: self.price,
+            fee: self.fee,
+            fee_currency: self.fee_currency.unwrap_or_else(|| settlement.clone()),
+            source: self.source,
+        }
+    }
+}
+
+/// What the books add to a fill.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Booking<'a> {
+    pub(crate) position: usize,
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    /// The currency that a fee has unless the row says otherwise.
+    pub(crate) settlement: &'a Currency,
+    pub(crate) closed: Amount,
+    pub(crate) realized: Amount,
+}
+
+/// All fills, in the order of the journal, and the index of their identity.
+#[derive(Clone, Debug)]
+pub(crate) struct Archive {
+    chunks: Vec<Vec<u8>>,
+    rows: usize,
+    shards: Vec<HashTable<Slot>>,
+    hasher: DefaultHashBuilder,
+}
+
+/// An entry of the index; most of what is not the fill looked for differs in its hash already.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u32,
+    place: u32,
+}
+
+impl Slot {
+    /// The hash that the table needs, from the bits that are kept: moving a slot must not read its row.
+    fn spread(self) -> u64 {
+        u64::from(self.hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        let shards = std::iter::repeat_with(HashTable::new).take(1 << SHARDS).collect();
+        Self { chunks: Vec::new(), rows: 0, shards, hasher: DefaultHashBuilder::default() }
+    }
+}
+
+/// The index follows from the rows.
+impl PartialEq for Archive {
+    fn eq(&self, other: &Self) -> bool {
+        self.rows == other.rows && self.chunks == other.chunks
+    }
+}
+
+impl Eq for Archive {}
+
+impl Archive {
+    /// Whether another fill can be kept: there are places for 32 GiB.
+    pub(crate) fn has_room(&self) -> bool {
+        // The last chunk is not begun, so that a push after this cannot fail.
+        u32::try_from(self.chunks.len()).is_ok_and(|chunks| chunks < u32::MAX.wrapping_shr(PLACES))
+    }
+
+    /// Where the fill of this key is.
+    pub(crate) fn find(&self, position: usize, trade_id: &TradeId) -> Option<Place> {
+        let key = Key::new(position, trade_id);
+        let slot = Slot { hash: self.hash(key.bytes()), place: 0 };
+        let is_same = |held: &Slot| {
+            held.hash == slot.hash && self.tail(Place(held.place)).starts_with(key.bytes())
+        };
+        self.shards
+            .get(shard(slot.hash))?
+            .find(slot.spread(), is_same)
+            .map(|slot| Place(slot.place))
+    }
+
+    /// Keeps a fill that is not there yet; none when there is no [room](Self::has_room).
+    pub(crate) fn push(&mut self, booking: &Booking<'_>, fill: &Fill) -> Option<Place> {
+        if self.chunks.last().is_none_or(|chunk| chunk.len().saturating_add(ROW_MAX) > CHUNK) {
+            // The first one grows as it is used, for books that stay small.
+            let bytes = if self.chunks.is_empty() { 0 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(bytes));
+        }
+        let number = u32::try_from(self.chunks.len().checked_sub(1)?).ok()?;
+        let in_front = number.checked_mul(1_u32.wrapping_shl(PLACES))?;
+        let chunk = self.chunks.last_mut()?;
+        let start = chunk.len();
+        let place = in_front.checked_add(u32::try_from(start.checked_div(ALIGN)?).ok()?)?;
+        let key = Key::new(booking.position, &fill.trade_id);
+        chunk.extend_from_slice(key.bytes());
+        write(&mut Writer::new(chunk), booking, fill);
+        chunk.resize(chunk.len().next_multiple_of(ALIGN), 0);
+        let slot = Slot { hash: self.hash(key.bytes()), place };
+        self.shards
+            .get_mut(shard(slot.hash))?
+            .insert_unique(slot.spread(), slot, |slot| slot.spread());
+        self.rows = self.rows.saturating_add(1);
+        Some(Place(place))
+    }
+
+    /// Forgets the last fill, which has to be the one at `place`.
+    pub(crate) fn pop(&mut self, place: Place) {
+        let key = Key::of(self.tail(place));
+        let hash = self.hash(key.bytes());
+        let slot = Slot { hash, place: place.0 };
+        if let Some(shard) = self.shards.get_mut(shard(hash))
+            && let Ok(entry) = shard.find_entry(slot.spread(), |held| held.place == place.0)
+        {
+            entry.remove();
+            self.rows = self.rows.saturating_sub(1);
+        }
+        let (number, offset) = place.split();
+        self.chunks.truncate(number.saturating_add(1));
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.truncate(offset);
+        }
+        if offset == 0 {
+            drop(self.chunks.pop());
+        }
+    }
+
+    /// The fill at a place.
+    pub(crate) fn get(&self, place: Place) -> Option<Kept> {
+        read(&mut Reader::new(self.tail(place)))
+    }
+
+    /// All fills, in the order of the journal.
+    pub(crate) fn iter(&self) -> Rows<'_> {
+        Rows { chunks: self.chunks.iter(), chunk: &[], left: self.rows }
+    }
+
+    /// The bytes from a place to the end of its chunk.
+    fn tail(&self, place: Place) -> &[u8] {
+        let (chunk, offset) = place.split();
+        self.chunks.get(chunk).and_then(|chunk| chunk.get(offset..)).unwrap_or_default()
+    }
+
+    fn hash(&self, key: &[u8]) -> u32 {
+        let hash = self.hasher.hash_one(key);
+        u32::try_from(hash.wrapping_shr(32)).unwrap_or(u32::MAX)
+    }
+}
+
+impl Place {
+    /// The chunk, and the byte in it.
+    fn split(self) -> (usize, usize) {
+        let mask = 1_u32.wrapping_shl(PLACES).wrapping_sub(1);
+        let number = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+        (number(self.0.wrapping_shr(PLACES)), number(self.0 & mask).wrapping_mul(ALIGN))
+    }
+}
+
+fn shard(hash: u32) -> usize {
+    usize::try_from(hash.wrapping_shr(u32::BITS.wrapping_sub(SHARDS))).unwrap_or(0)
+}
+
+/// The bytes that begin a row: the trade id, then the position.
+#[derive(Debug)]
+struct Key {
+    bytes: [u8; Self::BYTES_MAX],
+    length: usize,
+}
+
+impl Key {
+    /// A byte for the form of the trade id, its text, the position.
+    const BYTES_MAX: usize = 1 + TradeId::BYTES_MAX + 4;
+
+    /// Set in the first byte when a text follows; the rest of that byte is its length less one.
+    const TEXT: u8 = 0x80;
+
+    fn new(position: usize, trade_id: &TradeId) -> Self {
+        let mut key = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+        let text = trade_id.as_str();
+        if let Some(number) = decimal(text) {
+            let bytes = number.to_le_bytes();
+            let used =
+                8_usize.saturating_sub(usize::try_from(number.leading_zeros() / 8).unwrap_or(0));
+            key.push(&[u8::try_from(used).unwrap_or(8)]);
+            key.push(bytes.get(..used).unwrap_or(&bytes));
+        } else {
+            let length = u8::try_from(text.len().saturating_sub(1)).unwrap_or(u8::MAX);
+            key.push(&[Self::TEXT | length]);
+            key.push(text.as_bytes());
+        }
+        let position = u32::try_from(position).unwrap_or(u32::MAX);
+        key.push(&position.to_le_bytes());
+        key
+    }
+
+    /// The key of a row.
+    fn of(row: &[u8]) -> Self {
+        let mut key = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+        let first = row.first().copied().unwrap_or(0);
+        let id =
+            usize::from(first & !Self::TEXT).saturating_add(usize::from(first & Self::TEXT != 0));
+        key.push(row.get(..id.saturating_add(5)).unwrap_or(row));
+        key
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length.saturating_add(bytes.len());
+        if let Some(free) = self.bytes.get_mut(self.length..end) {
+            free.copy_from_slice(bytes);
+            self.length = end;
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// The number that a text writes, if no other text writes it.
+fn decimal(text: &str) -> Option<u64> {
+    let digits = text.as_bytes();
+    let is_plain = digits.len() <= 20
+        && digits.iter().all(u8::is_ascii_digit)
+        && (digits.first() != Some(&b'0') || digits.len() == 1);
+    if is_plain { text.parse().ok() } else { None }
+}
+
+/// What is at its default, or follows from something else, and takes no bytes.
+mod flag {
+    pub(super) const SELL: u8 = 1;
+    pub(super) const RECOVERED: u8 = 1 << 1;
+    pub(super) const ORDER: u8 = 1 << 2;
+    pub(super) const FEE: u8 = 1 << 3;
+    pub(super) const FOREIGN_FEE: u8 = 1 << 4;
+    pub(super) const CLOSED: u8 = 1 << 5;
+    pub(super) const CLOSED_IN_PART: u8 = 1 << 6;
+    pub(super) const REALIZED: u8 = 1 << 7;
+}
+
+fn write(writer: &mut Writer<'_>, booking: &Booking<'_>, fill: &Fill) {
+    let is_foreign = fill.fee_currency != *booking.settlement;
+    let flags = [
+        (fill.side == Side::Sell, flag::SELL),
+        (fill.source != Source::Stream, flag::RECOVERED),
+        (!fill.order_id.is_nil(), flag::ORDER),
+        (!fill.fee.is_zero(), flag::FEE),
+        (is_foreign, flag::FOREIGN_FEE),
+        (!booking.closed.is_zero(), flag::CLOSED),
+        (booking.closed != fill.quantity, flag::CLOSED_IN_PART),
+        (!booking.realized.is_zero(), flag::REALIZED),
+    ];
+    let flags =
+        flags.into_iter().fold(0, |all, (is_set, flag)| if is_set { all | flag } else { all });
+    writer.u8(flags).number(booking.sequence).signed(booking.at.as_millis());
+    if flags & flag::ORDER != 0 {
+        writer.bytes(fill.order_id.as_bytes());
+    }
+    writer.amount(fill.quantity).amount(fill.price);
+    if flags & flag::FEE != 0 {
+        writer.amount(fill.fee);
+    }
+    if is_foreign {
+        writer.text(fill.fee_currency.as_str());
+    }
+    if flags & flag::CLOSED != 0 && flags & flag::CLOSED_IN_PART != 0 {
+        writer.amount(booking.closed);
+    }
+    if flags & flag::REALIZED != 0 {
+        writer.amount(booking.realized);
+    }
+    if let Source::Recovered { finding } = &fill.source {
+        writer.text(finding.as_str());
+    }
+}
+
+/// Reads a row, and leaves the reader at its end.
+fn read(reader: &mut Reader<'_>) -> Option<Kept> {
+    let first = reader.u8()?;
+    let trade_id = if first & Key::TEXT != 0 {
+        let length = usize::from(first & !Key::TEXT).saturating_add(1);
+        TradeId::new(std::str::from_utf8(reader.take(length)?).ok()?).ok()?
+    } else {
+        let mut bytes = [0; 8];
+        bytes.get_mut(..usize::from(first))?.copy_from_slice(reader.take(first.into())?);
+        TradeId::of_number(u64::from_le_bytes(bytes))
+    };
+    let position = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
+    let flags = reader.u8()?;
+    let has = |flag: u8| flags & flag != 0;
+    let sequence = reader.number()?;
+    let at = Timestamp::from_millis(reader.signed()?);
+    let order_id = if has(flag::ORDER) { Uuid::from_bytes(reader.array()?) } else { Uuid::nil() };
+    let (quantity, price) = (reader.amount()?, reader.amount()?);
+    let fee = if has(flag::FEE) { reader.amount()? } else { Amount::ZERO };
+    let fee_currency =
+        if has(flag::FOREIGN_FEE) { Some(Currency::new(reader.text()?).ok()?) } else { None };
+    let closed = match (has(flag::CLOSED), has(flag::CLOSED_IN_PART)) {
+        (false, _) => Amount::ZERO,
+        (true, false) => quantity,
+        (true, true) => reader.amount()?,
+    };
+    let realized = if has(flag::REALIZED) { reader.amount()? } else { Amount::ZERO };
+    let source = if has(flag::RECOVERED) {
+        Source::Recovered { finding: Text::new(reader.text()?).ok()? }
+    } else {
+        Source::Stream
+    };
+    let side = if has(flag::SELL) { Side::Sell } else { Side::Buy };
+    Some(Kept {
+        position,
+        sequence,
+        at,
+        trade_id,
+        order_id,
+        side,
+        quantity,
+        price,
+        fee,
+        fee_currency,
+        source,
+        closed,
+        realized,
+    })
+}
+
+/// All fills, one after another.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows<'a> {
+    chunks: std::slice::Iter<'a, Vec<u8>>,
+    chunk: &'a [u8],
+    left: usize,
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Kept;
+
+    fn next(&mut self) -> Option<Kept> {
+        if self.chunk.is_empty() {
+            self.chunk = self.chunks.next()?;
+        }
+        let mut reader = Reader::new(self.chunk);
+        let kept = read(&mut reader)?;
+        let used = reader.used(self.chunk).next_multiple_of(ALIGN);
+        self.chunk = self.chunk.get(used..).unwrap_or_default();
+        self.left = self.left.saturating_sub(1);
+        Some(kept)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Rows<'_> {}
