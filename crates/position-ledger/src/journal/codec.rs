@@ -1,4 +1,4 @@
-//! Entries as canonical bytes, version 1.
+//! Entries as canonical bytes.
 //!
 //! ```text
 //! version (8 bits) | length of the rest (32 bits) | fact (8 bits) | id | account | at | journaled at | cause | content
@@ -12,6 +12,7 @@ use backstop_clock::Timestamp;
 
 use super::Digest;
 use super::bytes::{Reader, Writer};
+use super::steps::{self, VERSION};
 use crate::amount::Amount;
 use crate::entry::{Cause, Entry, Fact};
 use crate::error::DecodeError;
@@ -20,8 +21,6 @@ use crate::instrument::Instrument;
 use crate::name::{Account, Currency, InstrumentId, Strategy, Text, TradeId, VenueOrderId};
 use crate::order::{Event, Intent, Resolution};
 use crate::pnl::Kind;
-
-const VERSION: u8 = 1;
 
 /// Bytes before the fact: the version and the length.
 const HEADER: usize = 5;
@@ -155,10 +154,9 @@ const fn side_tag(side: Side) -> u8 {
 }
 
 pub(crate) fn decode(body: &[u8]) -> Result<Stored, DecodeError> {
+    let body = &*steps::latest(body)?;
     let mut reader = Reader::new(body);
-    if reader.u8()? != VERSION {
-        return Err(reader.wrong("an entry of another version"));
-    }
+    reader.u8()?;
     let length = u32::from_be_bytes(reader.array()?);
     if usize::try_from(length).ok() != body.len().checked_sub(HEADER) {
         return Err(reader.wrong("a length that is not that of the body"));

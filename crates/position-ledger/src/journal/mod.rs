@@ -10,6 +10,7 @@
 
 mod bytes;
 mod codec;
+mod steps;
 mod verify;
 
 use std::fmt;

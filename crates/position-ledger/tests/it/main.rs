@@ -15,6 +15,8 @@ mod snapshots;
 #[cfg(test)]
 mod journals;
 #[cfg(test)]
+mod versions;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod laws;

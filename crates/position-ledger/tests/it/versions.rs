@@ -1,0 +1,67 @@
+//! Journals of earlier versions are read for ever.
+
+use backstop_position_ledger::fill::{Side, TradeId};
+use backstop_position_ledger::journal::{Digest, Record, verify};
+use backstop_position_ledger::order::Status;
+use backstop_position_ledger::pnl::Kind;
+use backstop_position_ledger::{Cause, Fact, Ledger, MemoryJournal};
+
+use crate::kit::{account, amount, currency, instrument_id, instruments, order_id};
+
+/// A journal as version 1 wrote it: sequence, previous hash, hash and body in hexadecimal digits, a record a line.
+const FIRST: &str = include_str!("../fixtures/journal-v1.txt");
+
+fn bytes(digits: &str) -> Vec<u8> {
+    let pair = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(pair).collect()
+}
+
+fn stored(text: &str) -> Vec<Record> {
+    let record = |line: &str| {
+        let parts: Vec<_> = line.split(' ').collect();
+        let (previous, hash): (Digest, Digest) =
+            (parts[1].parse().unwrap(), parts[2].parse().unwrap());
+        Record { sequence: parts[0].parse().unwrap(), previous, hash, body: bytes(parts[3]) }
+    };
+    text.lines().map(record).collect()
+}
+
+#[test]
+fn a_journal_of_the_first_version_gives_its_books() {
+    let records = stored(FIRST);
+    assert!(records.iter().all(|record| record.body[0] == 1), "the fixture is of version 1");
+    let journal = MemoryJournal::from_records(records.clone());
+    assert_eq!(verify(&journal).unwrap(), records[17].checkpoint());
+    let ledger = Ledger::open(Box::new(journal), instruments()).unwrap();
+    let books = ledger.books();
+
+    let held = books.position(&account(), &instrument_id("EUR/USD")).unwrap();
+    assert_eq!((held.quantity(), held.open_cost()), (amount("7"), amount("8.3")));
+    let gold = books.position(&account(), &instrument_id("GOLD")).unwrap();
+    assert_eq!((gold.quantity(), gold.open_cost()), (amount("-9"), amount("1125")));
+    assert_eq!(books.balance(&account(), &currency("USD")).unwrap().total, amount("999.51"));
+    assert_eq!(books.fees().unwrap()[&currency("BNB")], amount("0.02"));
+    let of = |number| books.order(order_id(number)).unwrap().status();
+    assert_eq!(of(1), Status::Cancelled);
+    assert_eq!(of(2), Status::Accepted);
+    assert_eq!(of(3), Status::Rejected);
+    assert_eq!(of(4), Status::Expired);
+    assert_eq!(of(5), Status::NotApplied);
+    let sold = books.fill(&account(), &instrument_id("GOLD"), &TradeId::of_number(1003)).unwrap();
+    assert_eq!((sold.fill.side, sold.sequence), (Side::Sell, 7));
+    books.check_conservation().unwrap();
+
+    let last = records[17].entry().unwrap();
+    assert!(matches!(last.fact, Fact::SnapshotTaken { kind: Kind::EndOfDay, of_sequence: 17, .. }));
+    assert!(matches!(last.cause, Some(Cause::Text(_))));
+}
+
+#[test]
+fn a_version_that_is_not_known_yet_is_refused_by_name() {
+    let mut record = stored(FIRST).swap_remove(0);
+    for unknown in [0, u8::MAX] {
+        record.body[0] = unknown;
+        let refused = record.entry().unwrap_err();
+        assert_eq!(refused.to_string(), "an entry of an unknown version at byte 0");
+    }
+}
