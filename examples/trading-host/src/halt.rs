@@ -113,7 +113,6 @@ impl Halt {
     /// # Errors
     /// [`Stop::Halt`] when it could not be written down; it is on all the same.
     pub fn call(&self, called: Called) -> Result<(), Stop> {
-        tracing::warn!(cause = ?called.cause, depth = ?called.depth, reason = called.reason, "halt");
         self.is_on.set(true);
         let mut standing = self.called.borrow_mut();
         let now = match standing.take() {
@@ -124,6 +123,7 @@ impl Halt {
                 return Ok(());
             }
         };
+        tracing::warn!(cause = ?now.cause, depth = ?now.depth, reason = now.reason, "halt");
         self.log.write(standing.insert(now))
     }
 

@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
+    time::Duration,
 };
 
 use backstop_clock::{Clock, Timestamp};
@@ -157,6 +158,20 @@ pub enum Stop {
     Deadlock(#[from] crate::runtime::Deadlock),
 }
 
+/// How long the venue may give no answer before a human hears of it.
+///
+/// Trading is safe meanwhile; what is held may not be.
+const SILENT_MAX: Duration = Duration::from_mins(10);
+
+/// Whether the venue talks to us.
+#[derive(Clone, Copy, Debug, Default)]
+enum Silence {
+    #[default]
+    None,
+    Since(Timestamp),
+    Told,
+}
+
 /// The parts as the tasks share them.
 #[derive(Debug)]
 pub struct Host {
@@ -192,6 +207,7 @@ pub struct Host {
     unknown_resolved: Cell<u64>,
     /// Findings that were counted, and those that a human was told of.
     known_findings: RefCell<BTreeSet<(FindingId, bool)>>,
+    silence: Cell<Silence>,
     started: Cell<bool>,
     failed: RefCell<Option<Stop>>,
     failure: Nudge,
@@ -298,12 +314,32 @@ impl Host {
 
     /// Notes whether the venue talks to us, from the outcome of any call.
     pub fn observe<T>(&self, called: &Result<T, Stopped<CallError>>) {
+        let now = self.clock.now();
         match called {
-            Ok(_) => self.watch.answered(self.clock.now()),
-            Err(Stopped { error: CallError::Venue(VenueError::Refused), .. }) => {
-                self.watch.refused(self.clock.now());
+            Ok(_) => {
+                self.watch.answered(now);
+                self.silence.set(Silence::None);
+            }
+            Err(Stopped { error: CallError::Venue(error), .. }) => {
+                if *error == VenueError::Refused {
+                    self.watch.refused(now);
+                }
+                self.heed_silence(now, error);
             }
             Err(_) => {}
+        }
+    }
+
+    /// Tells a human, once, of a venue that nobody has had an answer from for long.
+    fn heed_silence(&self, now: Timestamp, error: &VenueError) {
+        match self.silence.get() {
+            Silence::None => self.silence.set(Silence::Since(now)),
+            Silence::Since(since) if now.since(since) >= SILENT_MAX => {
+                self.silence.set(Silence::Told);
+                let minutes = now.since(since).as_secs() / 60;
+                self.alert("venue_silent", format!("no answer for {minutes} min: {error}"));
+            }
+            Silence::Since(_) | Silence::Told => {}
         }
     }
 
@@ -525,6 +561,7 @@ impl Host {
             reconciled: Cell::default(),
             unknown_resolved: Cell::default(),
             known_findings: RefCell::default(),
+            silence: Cell::default(),
             started: Cell::default(),
             failed: RefCell::default(),
             failure: Nudge::default(),

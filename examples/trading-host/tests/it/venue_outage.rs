@@ -84,6 +84,18 @@ fn what_waits_for_the_venue_at_the_end_is_awaited() {
 }
 
 #[test]
+fn a_human_hears_once_of_a_venue_that_is_silent() {
+    let mut stage = Stage::new(1, 7_200).wishing(20, 0, 100).wishing(6_000, 0, 200);
+    stage.script.away = Some((at(100), at(4_000)));
+    let ending = stage.play();
+    assert!(ending.report.ok, "{:?}", ending.broken());
+    let names: Vec<_> = ending.alerts.iter().map(|alert| alert.name).collect();
+    assert_eq!(names, ["venue_silent"]);
+    let told = ending.alerts[0].at;
+    assert!(at(700) <= told && told < at(800), "{told}");
+}
+
+#[test]
 fn a_venue_that_is_away_at_the_start_is_awaited() {
     let mut stage = Stage::new(1, 900).wishing(20, 0, 100);
     stage.script.away = Some((at(0).saturating_sub(Duration::from_hours(1)), at(300)));

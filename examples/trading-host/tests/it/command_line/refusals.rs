@@ -17,7 +17,7 @@ use crate::stage::{contents, market_until};
 fn finished() -> (TempDir, TempDir) {
     let (market, folder) = (market_until("2017-01-06"), tempfile::tempdir().unwrap());
     let (status, _, err) = told(&run(market.path(), Some(folder.path()), &[]));
-    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert_eq!(status, Some(0), "{err}");
     (market, folder)
 }
 
