@@ -46,7 +46,7 @@ pub use crate::class::{Class, Effect, Transience};
 pub use crate::classify::Classify;
 pub use crate::component::Component;
 pub use crate::decision::{Action, Decision, Site, decide};
-pub use crate::error::Error;
+pub use crate::error::{Context, Error};
 pub use crate::kind::Kind;
 pub use crate::names::UnknownName;
 pub use crate::severity::Severity;
@@ -60,6 +60,11 @@ mod decision;
 mod error;
 pub mod codes;
 mod names;
+
+/// What an error knows besides its class.
+pub mod facts {
+    pub use crate::error::{Fingerprint, Key, Location};
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -11,10 +11,10 @@ const KEPT_CHARS_MAX: usize = 64;
 /// use backstop_error_taxonomy::Kind;
 ///
 /// let refused = "time_out".parse::<Kind>().unwrap_err();
-/// assert_eq!(refused.to_string(), "`time_out` is not a kind");
+/// assert_eq!(refused.to_string(), "`time_out` is no kind");
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{value}` is not a {axis}")]
+#[error("`{value}` is no {axis}")]
 pub struct UnknownName {
     axis: &'static str,
     value: String,

@@ -5,10 +5,13 @@ mod axes;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod scenarios;
-#[cfg(all(test, feature = "serde"))]
+#[cfg(test)]
+#[cfg(feature = "serde")]
 mod wire;
