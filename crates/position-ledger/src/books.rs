@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::amount::Amount;
 use crate::archive::{Archive, Kept, Rows};
+use crate::change::Change;
 use crate::entry::Fact;
 use crate::error::{AmountError, Imbalance};
 use crate::fill::{Booked, TradeId};
@@ -39,7 +40,26 @@ pub struct Books {
     pub(crate) adjustments: Vec<Adjustment>,
     /// Entries that have no key of their own, by their id.
     pub(crate) noted: HashMap<Uuid, (Account, Fact)>,
+    pub(crate) scratch: Scratch,
 }
+
+/// Room for the changes of one entry, kept to allocate it once; no part of the state.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch(pub(crate) Vec<Change>);
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Scratch {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Scratch {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PositionSlot {
@@ -68,8 +88,13 @@ impl PositionSlot {
 }
 
 impl Books {
+    /// Empty books that follow no journal; see [`Books::book`].
+    pub fn new(instruments: Instruments) -> Self {
+        Self::over(Arc::new(instruments))
+    }
+
     /// Empty books.
-    pub(crate) fn new(instruments: Arc<Instruments>) -> Self {
+    pub(crate) fn over(instruments: Arc<Instruments>) -> Self {
         Self {
             instruments,
             head: Checkpoint::START,
@@ -82,6 +107,7 @@ impl Books {
             fills: Archive::default(),
             adjustments: Vec::new(),
             noted: HashMap::new(),
+            scratch: Scratch::default(),
         }
     }
 

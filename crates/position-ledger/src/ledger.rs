@@ -239,5 +239,47 @@ impl Ledger {
     }
 }
 
+impl Books {
+    /// Takes an entry without a journal: for simulations, what-if questions and measurements.
+    ///
+    /// Everything else is as with [`Ledger::append`].
+    /// The version goes up; there is no chain, so the [head](Books::head) does not follow.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; the books are as before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop_clock::Timestamp;
+    /// use backstop_position_ledger::{Account, Amount, Books, Currency, Entry, Fact, Instruments, Outcome};
+    ///
+    /// let usd = Currency::new("USD")?;
+    /// let mut books = Books::new(Instruments::default().with_currency(usd.clone()));
+    /// let at = Timestamp::from_millis(1_000);
+    /// let deposit = Fact::Deposited { currency: usd, amount: Amount::from_int(100) };
+    /// let entry = Entry::new(Entry::id_at(at, [7; 10]), Account::new("paper")?, at, deposit);
+    /// assert_eq!(books.book(&entry)?, Outcome::Applied { sequence: 1 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn book(&mut self, entry: &Entry) -> Result<Outcome, AppendError> {
+        let sequence = self.head.sequence.saturating_add(1);
+        let mut changes = std::mem::take(&mut self.scratch.0);
+        changes.clear();
+        let posting = self.post(sequence, entry, &mut changes);
+        if matches!(posting, Ok(Posting::Changes)) {
+            self.apply((sequence, entry), &mut changes, None);
+            self.head.sequence = sequence;
+        }
+        self.scratch.0 = changes;
+        Ok(match posting? {
+            Posting::Changes => Outcome::Applied { sequence },
+            Posting::Duplicate => Outcome::Duplicate,
+            Posting::Conflict(difference) => Outcome::Conflict(difference),
+        })
+    }
+}
+
 /// The head before an entry, and what takes the entry back.
 type Undo = (Checkpoint, Vec<Change>);

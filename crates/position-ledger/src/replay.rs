@@ -26,7 +26,7 @@ impl<'a> Replay<'a> {
     pub(crate) fn new(journal: &'a dyn Journal, instruments: Arc<Instruments>) -> Self {
         Self {
             journal,
-            books: Books::new(instruments),
+            books: Books::over(instruments),
             chain: Chain::default(),
             page: VecDeque::new(),
             changes: Vec::new(),
