@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use crate::campaign::{Campaign, Subject};
+use crate::campaign::{Campaign, Fuzz, Subject};
 use crate::ci;
 
 /// The text that `help` prints and that follows a wrong argument.
@@ -17,6 +17,8 @@ usage: cargo run -p xtask -- <command>
                     the host in the fault storm, twice per seed
   campaign kill --seeds 1..30 [--market DIR]
                     the same on one month, killed with SIGKILL again and again
+  campaign fuzz --seconds 300 [--target NAME]
+                    libFuzzer on what reads foreign data, so long for each target
   help              this text
 
 Seeds are inclusive on both ends.
@@ -38,6 +40,8 @@ pub enum Command {
     Perf,
     /// Run the host over many seeds.
     Campaign(Campaign),
+    /// Look for inputs that break what reads foreign data.
+    Fuzz(Fuzz),
 }
 
 impl Command {
@@ -56,7 +60,7 @@ impl Command {
             "ci" => sections(rest.collect()),
             "tidy" => no_more(rest, Self::Tidy),
             "perf" => no_more(rest, Self::Perf),
-            "campaign" => parse_campaign(rest).map(Self::Campaign),
+            "campaign" => parse_campaign(rest),
             other => Err(format!("`{other}` is not a command")),
         }
     }
@@ -76,12 +80,13 @@ fn sections(names: Vec<String>) -> Result<Command, String> {
     }
 }
 
-fn parse_campaign(mut rest: impl Iterator<Item = String>) -> Result<Campaign, String> {
+fn parse_campaign(mut rest: impl Iterator<Item = String>) -> Result<Command, String> {
     let subject = match rest.next().as_deref() {
         Some("storm") => Subject::Storm,
         Some("kill") => Subject::Kill,
-        Some(other) => return Err(format!("`{other}` is not a campaign: storm or kill")),
-        None => return Err("the campaign's name is missing: storm or kill".to_owned()),
+        Some("fuzz") => return parse_fuzz(rest).map(Command::Fuzz),
+        Some(other) => return Err(format!("`{other}` is not a campaign: storm, kill or fuzz")),
+        None => return Err("the campaign's name is missing: storm, kill or fuzz".to_owned()),
     };
     let mut seeds = None;
     let mut market = None;
@@ -95,7 +100,26 @@ fn parse_campaign(mut rest: impl Iterator<Item = String>) -> Result<Campaign, St
     }
     let seeds =
         seeds.ok_or_else(|| "`--seeds` is missing, for example --seeds 1..50".to_owned())?;
-    Ok(Campaign { subject, seeds, market })
+    Ok(Command::Campaign(Campaign { subject, seeds, market }))
+}
+
+fn parse_fuzz(mut rest: impl Iterator<Item = String>) -> Result<Fuzz, String> {
+    let mut seconds = None;
+    let mut target = None;
+    while let Some(flag) = rest.next() {
+        let value = rest.next().ok_or_else(|| format!("`{flag}` needs a value"))?;
+        match flag.as_str() {
+            "--seconds" => {
+                let number = value.parse::<u32>().ok().filter(|number| *number > 0);
+                let wrong = || format!("`--seconds {value}` is not a number from 1");
+                seconds = Some(number.ok_or_else(wrong)?);
+            }
+            "--target" => target = Some(value),
+            other => return Err(format!("`{other}` is not an option of campaign fuzz")),
+        }
+    }
+    let seconds = seconds.ok_or("`--seconds` is missing, for example --seconds 300")?;
+    Ok(Fuzz { target, seconds })
 }
 
 fn parse_seeds(text: &str) -> Result<RangeInclusive<u64>, String> {

@@ -1,9 +1,12 @@
-//! The host over many seeds: every report must say that all invariants hold.
+//! Long runs: the host over many seeds, and fuzzing.
 //!
+//! Of the host every report must say that all invariants hold.
 //! `storm` runs it in the fault storm, each seed twice: the two reports must be the same.
 //! `kill` kills host and venue with SIGKILL at crash points, from outside and in turns, and starts them again on the same data.
+//! `fuzz` looks for inputs that break what reads foreign data.
 
 mod figures;
+mod fuzz;
 mod kill;
 mod process;
 
@@ -16,6 +19,7 @@ use crate::project::{Project, unreadable};
 use crate::report;
 use crate::shell::{self, Failure};
 pub use figures::{Figures, check};
+pub use fuzz::{Fuzz, fuzz};
 pub use kill::moments;
 use process::{Running, unwritable};
 

@@ -40,5 +40,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Tidy => tidy::run(&project),
         Command::Perf => perf::run(&project),
         Command::Campaign(order) => campaign::run(&project, &order),
+        Command::Fuzz(order) => campaign::fuzz(&project, &order),
     }
 }

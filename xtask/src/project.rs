@@ -88,7 +88,8 @@ impl Project {
     ///
     /// A folder or manifest cannot be read.
     pub fn packages(&self) -> Result<Vec<Package>, Failure> {
-        let mut folders = vec![self.root.join("benches"), self.root.join("xtask")];
+        let mut folders: Vec<_> =
+            ["benches", "fuzz", "xtask"].map(|folder| self.root.join(folder)).into();
         for parent in ["crates", "examples"] {
             folders.extend(entries(&self.root.join(parent))?);
         }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use xtask::arguments::Command;
-use xtask::campaign::{Campaign, Subject};
+use xtask::campaign::{Campaign, Fuzz, Subject};
 
 fn parse(line: &str) -> Result<Command, String> {
     Command::parse(line.split_whitespace().map(str::to_owned))
@@ -13,6 +13,16 @@ fn a_campaign_has_inclusive_seeds_and_perhaps_a_market() {
     let market = Some(PathBuf::from("prices"));
     let campaign = Campaign { subject: Subject::Kill, seeds: 1..=30, market };
     assert_eq!(asked, Ok(Command::Campaign(campaign)));
+}
+
+#[test]
+fn fuzzing_has_a_time_and_perhaps_a_target() {
+    let fuzz = |target: Option<&str>, seconds| {
+        Ok(Command::Fuzz(Fuzz { target: target.map(str::to_owned), seconds }))
+    };
+    assert_eq!(parse("campaign fuzz --seconds 300"), fuzz(None, 300));
+    let one = parse("campaign fuzz --target error_json --seconds 1");
+    assert_eq!(one, fuzz(Some("error_json"), 1));
 }
 
 #[test]
@@ -29,13 +39,17 @@ fn what_is_wrong_is_named() {
         ("cl", "`cl`"),
         ("ci everything", "`everything`"),
         ("tidy now", "`now`"),
-        ("campaign", "storm or kill"),
+        ("campaign", "storm, kill or fuzz"),
         ("campaign calm --seeds 1..2", "`calm`"),
         ("campaign storm", "`--seeds` is missing"),
         ("campaign storm --seeds", "`--seeds` needs a value"),
         ("campaign storm --seeds 5..1", "5..1"),
         ("campaign storm --seeds all", "all"),
         ("campaign storm --seeds 1..2 --speed 3", "`--speed`"),
+        ("campaign fuzz", "`--seconds` is missing"),
+        ("campaign fuzz --seconds 0", "--seconds 0"),
+        ("campaign fuzz --seconds soon", "soon"),
+        ("campaign fuzz --seeds 1..2", "`--seeds`"),
     ] {
         let why = parse(line).expect_err(line);
         assert!(why.contains(named), "{line}: {why}");

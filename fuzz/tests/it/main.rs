@@ -1,0 +1,4 @@
+//! Every target on its corpus, on changed copies of it, and on noise.
+
+#[cfg(test)]
+mod targets;
