@@ -1,14 +1,17 @@
 //! The trait by which an error states its class.
 
 use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::io;
-use std::num::{ParseFloatError, ParseIntError};
 
-use crate::{Class, Kind, codes};
+use crate::{Class, Classifier, Kind, codes};
 
 /// An error that knows its class.
 ///
 /// Decide by type and code, never by the words of a message.
+///
+/// Implemented here for what the standard library raises and, by feature, for the errors of drivers.
+/// A `dyn Error` is classified by [`Classifier::standard`], so a boxed error is `Classify` too.
 ///
 /// ```
 /// use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
@@ -53,20 +56,57 @@ impl Classify for Infallible {
     }
 }
 
+impl Classify for dyn StdError {
+    fn class(&self) -> Class {
+        Classifier::standard().classify(self)
+    }
+}
+
+impl Classify for dyn StdError + Send {
+    fn class(&self) -> Class {
+        Classifier::standard().classify(self)
+    }
+}
+
+impl Classify for dyn StdError + Send + Sync {
+    fn class(&self) -> Class {
+        Classifier::standard().classify(self)
+    }
+}
+
 impl Classify for io::Error {
     fn class(&self) -> Class {
-        codes::io(self.kind())
+        match (self.kind(), self.get_ref()) {
+            // `io::Error::other` says nothing itself; what it carries may.
+            (io::ErrorKind::Other, Some(carried)) => carried.class(),
+            (kind, _) => codes::io(kind),
+        }
     }
 }
 
-impl Classify for ParseIntError {
-    fn class(&self) -> Class {
-        Class::of(Kind::Invalid)
-    }
+/// What a text or a number is not: invalid, whatever it was read from.
+macro_rules! invalid {
+    ($($Type:ty),+ $(,)?) => {
+        $(
+            impl Classify for $Type {
+                fn class(&self) -> Class {
+                    Class::of(Kind::Invalid)
+                }
+            }
+        )+
+    };
 }
 
-impl Classify for ParseFloatError {
-    fn class(&self) -> Class {
-        Class::of(Kind::Invalid)
-    }
-}
+invalid!(
+    std::num::ParseIntError,
+    std::num::ParseFloatError,
+    std::num::TryFromIntError,
+    std::str::ParseBoolError,
+    std::str::Utf8Error,
+    std::string::FromUtf8Error,
+    std::char::ParseCharError,
+    std::char::CharTryFromError,
+    std::net::AddrParseError,
+    std::array::TryFromSliceError,
+    std::ffi::NulError,
+);

@@ -43,6 +43,7 @@
 //! An error keeps a bounded number of operations and context pairs and counts what it left out.
 
 pub use crate::class::{Class, Effect, Transience};
+pub use crate::classifier::Classifier;
 pub use crate::classify::Classify;
 pub use crate::component::Component;
 pub use crate::decision::{Action, Decision, Site, decide};
@@ -50,15 +51,21 @@ pub use crate::error::{Context, Error};
 pub use crate::kind::Kind;
 pub use crate::names::UnknownName;
 pub use crate::severity::Severity;
+pub use crate::stated::Stated;
 
 mod kind;
 mod class;
 mod severity;
 mod component;
 mod classify;
+mod classifier;
+mod stated;
 mod decision;
 mod error;
 pub mod codes;
+pub mod drivers;
+pub mod venue;
+mod adapters;
 mod names;
 
 /// What an error knows besides its class.

@@ -19,6 +19,16 @@ pub const fn sqlite(code: i32) -> Class {
     if matches!(code, 1555 | 2067 | 2579) {
         return Class::of(Kind::Conflict).with_transience(Transience::Permanent);
     }
+    // IOERR_NOMEM, IOERR_CORRUPTFS: the primary code says less.
+    match code {
+        3082 => return sqlite(7),
+        8458 => return sqlite(11),
+        _ => {}
+    }
+    // No code is negative; the low byte of one would be taken for another.
+    if code < 0 {
+        return Class::of(Kind::Other);
+    }
     // The low byte of an extended code is its primary code.
     match code & 0xff {
         // BUSY, LOCKED, PROTOCOL (a race for a lock), SCHEMA (changed while the statement ran).

@@ -1,0 +1,28 @@
+//! Errors of reqwest.
+
+use reqwest::Error;
+
+use crate::drivers::{HttpClient, http_client};
+use crate::{Class, Classify};
+
+/// By what the error says of itself, in the order of [`HttpClient`].
+///
+/// An error of `error_for_status` has lost the headers: read `Retry-After` of the response before,
+/// with [`codes::retry_after`](crate::codes::retry_after).
+impl Classify for Error {
+    fn class(&self) -> Class {
+        let sign = |is_so: bool, sign: HttpClient| is_so.then_some(sign);
+        let signs = [
+            sign(self.is_builder(), HttpClient::Builder),
+            sign(self.is_dns(), HttpClient::Dns),
+            sign(self.is_connect(), HttpClient::Connect),
+            self.status().map(|status| HttpClient::Status(status.as_u16())),
+            sign(self.is_timeout(), HttpClient::Timeout),
+            sign(self.is_redirect(), HttpClient::Redirect),
+            sign(self.is_decode(), HttpClient::Decode),
+            sign(self.is_body(), HttpClient::Body),
+            sign(self.is_request(), HttpClient::Request),
+        ];
+        http_client(signs.into_iter().flatten())
+    }
+}
