@@ -14,12 +14,13 @@
 use std::hash::BuildHasher as _;
 
 use backstop_clock::Timestamp;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
 use crate::amount::Amount;
 use crate::compact::{Reader, Writer};
 use crate::fill::{Fill, Side, Source};
+use crate::index::Index;
 use crate::name::{Currency, InstrumentId, Text, TradeId};
 
 /// Bytes of a chunk: large enough that its end wastes little, small enough to allocate without a pause.
@@ -33,9 +34,6 @@ const ALIGN: usize = 8;
 
 /// Places per chunk, as a power of two.
 const PLACES: u32 = (CHUNK / ALIGN).trailing_zeros();
-
-/// Parts of the index, as a power of two: each grows on its own, so that no fill waits for all to be moved.
-const SHARDS: u32 = 6;
 
 /// Where a fill is kept; stays the same for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,33 +88,12 @@ pub(crate) struct Booking<'a> {
 }
 
 /// All fills, in the order of the journal, and the index of their identity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Archive {
     chunks: Vec<Vec<u8>>,
     rows: usize,
-    shards: Vec<HashTable<Slot>>,
+    index: Index,
     hasher: DefaultHashBuilder,
-}
-
-/// An entry of the index; most of what is not the fill looked for differs in its hash already.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    hash: u32,
-    place: u32,
-}
-
-impl Slot {
-    /// The hash that the table needs, from the bits that are kept: moving a slot must not read its row.
-    fn spread(self) -> u64 {
-        u64::from(self.hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-impl Default for Archive {
-    fn default() -> Self {
-        let shards = std::iter::repeat_with(HashTable::new).take(1 << SHARDS).collect();
-        Self { chunks: Vec::new(), rows: 0, shards, hasher: DefaultHashBuilder::default() }
-    }
 }
 
 /// The index follows from the rows.
@@ -138,14 +115,8 @@ impl Archive {
     /// Where the fill of this key is.
     pub(crate) fn find(&self, position: usize, trade_id: &TradeId) -> Option<Place> {
         let key = Key::new(position, trade_id);
-        let slot = Slot { hash: self.hash(key.bytes()), place: 0 };
-        let is_same = |held: &Slot| {
-            held.hash == slot.hash && self.tail(Place(held.place)).starts_with(key.bytes())
-        };
-        self.shards
-            .get(shard(slot.hash))?
-            .find(slot.spread(), is_same)
-            .map(|slot| Place(slot.place))
+        let is_same = |place| self.tail(Place(place)).starts_with(key.bytes());
+        self.index.find(self.hash(key.bytes()), is_same).map(Place)
     }
 
     /// Keeps a fill that is not there yet; none when there is no [room](Self::has_room).
@@ -164,10 +135,7 @@ impl Archive {
         chunk.extend_from_slice(key.bytes());
         write(&mut Writer::new(chunk), booking, fill);
         chunk.resize(chunk.len().next_multiple_of(ALIGN), 0);
-        let slot = Slot { hash: self.hash(key.bytes()), place };
-        self.shards
-            .get_mut(shard(slot.hash))?
-            .insert_unique(slot.spread(), slot, |slot| slot.spread());
+        self.index.insert(self.hash(key.bytes()), place);
         self.rows = self.rows.saturating_add(1);
         Some(Place(place))
     }
@@ -175,14 +143,8 @@ impl Archive {
     /// Forgets the last fill, which has to be the one at `place`.
     pub(crate) fn pop(&mut self, place: Place) {
         let key = Key::of(self.tail(place));
-        let hash = self.hash(key.bytes());
-        let slot = Slot { hash, place: place.0 };
-        if let Some(shard) = self.shards.get_mut(shard(hash))
-            && let Ok(entry) = shard.find_entry(slot.spread(), |held| held.place == place.0)
-        {
-            entry.remove();
-            self.rows = self.rows.saturating_sub(1);
-        }
+        self.index.remove(self.hash(key.bytes()), place.0);
+        self.rows = self.rows.saturating_sub(1);
         let (number, offset) = place.split();
         self.chunks.truncate(number.saturating_add(1));
         if let Some(chunk) = self.chunks.last_mut() {
@@ -222,10 +184,6 @@ impl Place {
         let number = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
         (number(self.0.wrapping_shr(PLACES)), number(self.0 & mask).wrapping_mul(ALIGN))
     }
-}
-
-fn shard(hash: u32) -> usize {
-    usize::try_from(hash.wrapping_shr(u32::BITS.wrapping_sub(SHARDS))).unwrap_or(0)
 }
 
 /// The bytes that begin a row: the trade id, then the position.

@@ -52,19 +52,31 @@ impl Books {
         mut undo: Option<&mut Vec<Change>>,
     ) {
         for change in changes.drain(..) {
-            let inverse = match change {
-                Change::AddFill { position, closed, realized } => {
-                    self.keep_fill((sequence, entry), position, (closed, realized))
+            match (change, undo.as_deref_mut()) {
+                (Change::AddFill { position, closed, realized }, undo) => {
+                    let kept = self.keep_fill((sequence, entry), position, (closed, realized));
+                    undo.into_iter().zip(kept).for_each(|(undo, kept)| undo.push(kept));
                 }
-                Change::OrderFilled(order_id, filled) if undo.is_none() => {
-                    self.fill_order(order_id, filled);
-                    None
-                }
-                change => self.apply_one(change),
-            };
-            if let (Some(undo), Some(inverse)) = (undo.as_deref_mut(), inverse) {
-                undo.push(inverse);
+                // What every fill does is done in place, unless it may have to be taken back: making the inverses, and
+                // moving them about, would cost more than the changes.
+                (Change::Holding(number, holding), None) => self.set_holding(number, holding),
+                (Change::Balance(number, balance), None) => self.set_balance(number, balance),
+                (Change::OrderFilled(order_id, filled), None) => self.fill_order(order_id, filled),
+                (change, None) => drop(self.apply_one(change)),
+                (change, Some(undo)) => undo.extend(self.apply_one(change)),
             }
+        }
+    }
+
+    fn set_holding(&mut self, number: usize, holding: Holding) {
+        if let Some(slot) = self.positions.get_mut(number) {
+            slot.holding = holding;
+        }
+    }
+
+    fn set_balance(&mut self, number: usize, balance: Balance) {
+        if let Some(slot) = self.balances.get_mut(number) {
+            slot.balance = balance;
         }
     }
 

@@ -84,6 +84,7 @@ pub mod fill;
 pub mod position;
 pub mod money;
 mod compact;
+mod index;
 mod archive;
 mod books;
 mod posting;
