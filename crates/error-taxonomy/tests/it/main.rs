@@ -11,6 +11,8 @@ mod decisions;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 #[cfg(feature = "serde")]
