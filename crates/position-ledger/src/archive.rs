@@ -87,12 +87,19 @@ pub(crate) struct Booking<'a> {
     pub(crate) realized: Amount,
 }
 
+/// Fills that enter the index together, so that the processor waits for their lines of memory together.
+const PENDING_MAX: usize = 32;
+
 /// All fills, in the order of the journal, and the index of their identity.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Archive {
     chunks: Vec<Vec<u8>>,
     rows: usize,
     index: Index,
+    /// Hash and place of the last fills, which are not in the index yet.
+    pending: Vec<(u32, u32)>,
+    /// The greatest trade id of each position: venues count up, and what is greater than all cannot have been there.
+    greatest: Vec<Rank>,
     hasher: DefaultHashBuilder,
 }
 
@@ -115,8 +122,13 @@ impl Archive {
     /// Where the fill of this key is.
     pub(crate) fn find(&self, position: usize, trade_id: &TradeId) -> Option<Place> {
         let key = Key::new(position, trade_id);
+        if self.greatest.get(position).is_none_or(|greatest| key.rank() > *greatest) {
+            return None;
+        }
+        let hash = self.hash(key.bytes());
         let is_same = |place| self.tail(Place(place)).starts_with(key.bytes());
-        self.index.find(self.hash(key.bytes()), is_same).map(Place)
+        let pending = self.pending.iter().find(|(held, place)| *held == hash && is_same(*place));
+        pending.map(|(_, place)| *place).or_else(|| self.index.find(hash, is_same)).map(Place)
     }
 
     /// Keeps a fill that is not there yet; none when there is no [room](Self::has_room).
@@ -135,15 +147,33 @@ impl Archive {
         chunk.extend_from_slice(key.bytes());
         write(&mut Writer::new(chunk), booking, fill);
         chunk.resize(chunk.len().next_multiple_of(ALIGN), 0);
-        self.index.insert(self.hash(key.bytes()), place);
+        let hash = self.hash(key.bytes());
+        self.pending.push((hash, place));
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.drain(..).for_each(|(hash, place)| self.index.insert(hash, place));
+        }
+        self.raise(booking.position, key.rank());
         self.rows = self.rows.saturating_add(1);
         Some(Place(place))
     }
 
+    fn raise(&mut self, position: usize, rank: Rank) {
+        if position >= self.greatest.len() {
+            self.greatest.resize(position.saturating_add(1), [0; RANK]);
+        }
+        if let Some(greatest) = self.greatest.get_mut(position) {
+            *greatest = rank.max(*greatest);
+        }
+    }
+
     /// Forgets the last fill, which has to be the one at `place`.
+    ///
+    /// The greatest id may stay too high, which costs a look into the index and no more.
     pub(crate) fn pop(&mut self, place: Place) {
         let key = Key::of(self.tail(place));
-        self.index.remove(self.hash(key.bytes()), place.0);
+        if self.pending.pop_if(|(_, last)| *last == place.0).is_none() {
+            self.index.remove(self.hash(key.bytes()), place.0);
+        }
         self.rows = self.rows.saturating_sub(1);
         let (number, offset) = place.split();
         self.chunks.truncate(number.saturating_add(1));
@@ -186,10 +216,20 @@ impl Place {
     }
 }
 
+/// Bytes of a key that decide which of two trade ids is greater.
+const RANK: usize = 24;
+
+/// The order of trade ids: numbers before texts, short before long, then byte by byte.
+///
+/// Of a long text only the beginning counts; texts that begin alike have the same rank.
+type Rank = [u8; RANK];
+
 /// The bytes that begin a row: the trade id, then the position.
 #[derive(Debug)]
 struct Key {
     bytes: [u8; Self::BYTES_MAX],
+    /// Bytes of the trade id with its form.
+    id: usize,
     length: usize,
 }
 
@@ -201,27 +241,36 @@ impl Key {
     const TEXT: u8 = 0x80;
 
     fn new(position: usize, trade_id: &TradeId) -> Self {
-        let mut key = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+        let mut key = Self { bytes: [0; Self::BYTES_MAX], id: 0, length: 0 };
         let text = trade_id.as_str();
         if let Some(number) = decimal(text) {
-            let bytes = number.to_le_bytes();
-            let used =
-                8_usize.saturating_sub(usize::try_from(number.leading_zeros() / 8).unwrap_or(0));
-            key.push(&[u8::try_from(used).unwrap_or(8)]);
-            key.push(bytes.get(..used).unwrap_or(&bytes));
+            let bytes = number.to_be_bytes();
+            let unused = usize::try_from(number.leading_zeros() / 8).unwrap_or(0);
+            key.push(&[u8::try_from(8_usize.saturating_sub(unused)).unwrap_or(8)]);
+            key.push(bytes.get(unused..).unwrap_or(&bytes));
         } else {
             let length = u8::try_from(text.len().saturating_sub(1)).unwrap_or(u8::MAX);
             key.push(&[Self::TEXT | length]);
             key.push(text.as_bytes());
         }
+        key.id = key.length;
         let position = u32::try_from(position).unwrap_or(u32::MAX);
         key.push(&position.to_le_bytes());
         key
     }
 
+    fn rank(&self) -> Rank {
+        let mut rank = [0; RANK];
+        let used = self.id.min(RANK);
+        if let (Some(rank), Some(id)) = (rank.get_mut(..used), self.bytes.get(..used)) {
+            rank.copy_from_slice(id);
+        }
+        rank
+    }
+
     /// The key of a row.
     fn of(row: &[u8]) -> Self {
-        let mut key = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
+        let mut key = Self { bytes: [0; Self::BYTES_MAX], id: 0, length: 0 };
         let first = row.first().copied().unwrap_or(0);
         let id =
             usize::from(first & !Self::TEXT).saturating_add(usize::from(first & Self::TEXT != 0));
@@ -307,8 +356,9 @@ fn read(reader: &mut Reader<'_>) -> Option<Kept> {
         TradeId::new(std::str::from_utf8(reader.take(length)?).ok()?).ok()?
     } else {
         let mut bytes = [0; 8];
-        bytes.get_mut(..usize::from(first))?.copy_from_slice(reader.take(first.into())?);
-        TradeId::of_number(u64::from_le_bytes(bytes))
+        let unused = 8_usize.checked_sub(first.into())?;
+        bytes.get_mut(unused..)?.copy_from_slice(reader.take(first.into())?);
+        TradeId::of_number(u64::from_be_bytes(bytes))
     };
     let position = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
     let flags = reader.u8()?;
@@ -378,3 +428,89 @@ impl Iterator for Rows<'_> {
 }
 
 impl ExactSizeIterator for Rows<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use backstop_clock::Timestamp;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::{Archive, Booking};
+    use crate::amount::Amount;
+    use crate::fill::{Fill, Side, Source};
+    use crate::name::{Currency, InstrumentId, Text, TradeId};
+
+    fn currency() -> impl Strategy<Value = Currency> {
+        prop_oneof![Just("USD"), Just("BNB")].prop_map(|code| Currency::new(code).unwrap())
+    }
+
+    fn trade_id() -> impl Strategy<Value = TradeId> {
+        prop_oneof![
+            (0_u64..30).prop_map(TradeId::of_number),
+            any::<u64>().prop_map(TradeId::of_number),
+            // Texts that look like numbers, begin alike, or have the bytes of a number.
+            "0[0-9]{0,2}|[0-9]{19,22}|[a-z]{1,3}|same-beginning-of-many-bytes-[0-9]{1,2}|\u{20ac}"
+                .prop_map(|text| TradeId::new(&text).unwrap()),
+        ]
+    }
+
+    fn amount() -> impl Strategy<Value = Amount> {
+        let units = prop_oneof![Just(0), any::<i64>().prop_map(i128::from), any::<i128>()];
+        units.prop_map(|units| Amount::from_units(units).unwrap_or(Amount::MAX))
+    }
+
+    prop_compose! {
+        fn fill()(trade_id in trade_id(), order in any::<u8>(), is_buy in any::<bool>(), amounts in [amount(), amount(), amount()],
+            fee_currency in currency(), finding in any::<bool>()) -> Fill {
+            Fill {
+                trade_id,
+                order_id: Uuid::from_u128(order.into()),
+                instrument: InstrumentId::new("EUR/USD").unwrap(),
+                side: if is_buy { Side::Buy } else { Side::Sell },
+                quantity: amounts[0],
+                price: amounts[1],
+                fee: amounts[2],
+                fee_currency,
+                source: if finding { Source::Recovered { finding: Text::new("a finding").unwrap() } } else { Source::Stream },
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_fill_is_found_by_its_key_and_read_back(fills in prop::collection::vec((fill(), 0_usize..3, amount(), amount()), 0..40), kept in any::<prop::sample::Index>()) {
+            let usd = Currency::new("USD").unwrap();
+            let (mut archive, mut model, mut order) = (Archive::default(), BTreeMap::new(), Vec::new());
+            for (number, (fill, position, closed, realized)) in fills.into_iter().enumerate() {
+                let key = (position, fill.trade_id.clone());
+                prop_assert_eq!(archive.find(position, &fill.trade_id), model.get(&key).map(|(place, _)| *place));
+                if model.contains_key(&key) {
+                    continue;
+                }
+                let sequence = u64::try_from(number).unwrap();
+                let booking = Booking { position, sequence, at: Timestamp::from_millis(-5), settlement: &usd, closed, realized };
+                let place = archive.push(&booking, &fill).unwrap();
+                model.insert(key.clone(), (place, (fill, sequence, closed, realized)));
+                order.push(key);
+            }
+            // What is taken back, from the end, is gone, and the rest stays.
+            for key in order.drain(kept.index(order.len().max(1)).min(order.len())..).rev() {
+                archive.pop(model.remove(&key).unwrap().0);
+                prop_assert_eq!(archive.find(key.0, &key.1), None);
+            }
+            let mut rows = archive.iter();
+            prop_assert_eq!(rows.len(), order.len());
+            for key in &order {
+                let (place, (fill, sequence, closed, realized)) = &model[key];
+                prop_assert_eq!(archive.find(key.0, &key.1), Some(*place));
+                let row = archive.get(*place).unwrap();
+                prop_assert_eq!(rows.next(), Some(row.clone()));
+                prop_assert_eq!((row.position, row.sequence, row.closed, row.realized), (key.0, *sequence, *closed, *realized));
+                prop_assert_eq!(&row.into_fill(&fill.instrument, &usd), fill);
+            }
+            prop_assert_eq!(rows.next(), None);
+        }
+    }
+}
