@@ -106,6 +106,8 @@ pub struct Class {
     /// [`Severity::Info`] is below everything and so is no floor.
     severity_floor: Severity,
     breaker_refusal: bool,
+    /// Whether somebody said of an [`Kind::Other`] whether it passes; of no other kind it is set.
+    is_judged: bool,
 }
 
 const _: () = assert!(size_of::<Class>() <= 16, "a class travels by value through every layer");
@@ -120,6 +122,7 @@ impl Class {
             effect: kind.default_effect(),
             severity_floor: Severity::Info,
             breaker_refusal: false,
+            is_judged: false,
         }
     }
 
@@ -136,6 +139,7 @@ impl Class {
     #[must_use]
     pub const fn with_transience(mut self, transience: Transience) -> Self {
         self.transience = transience;
+        self.is_judged = matches!(self.kind, Kind::Other);
         self
     }
 
@@ -224,6 +228,21 @@ impl Class {
         self.retry_after.get()
     }
 
+    /// Whether nobody knows what it is, nor has said whether it passes by itself.
+    ///
+    /// Then, and only then, a component's declared default applies.
+    ///
+    /// ```
+    /// use backstop_error_taxonomy::{Class, Kind, Transience};
+    ///
+    /// assert!(Class::of(Kind::Other).is_unclassified());
+    /// let judged = Class::of(Kind::Other).with_transience(Transience::Permanent);
+    /// assert!(!judged.is_unclassified(), "somebody said that it does not pass");
+    /// ```
+    pub const fn is_unclassified(self) -> bool {
+        matches!(self.kind, Kind::Other) && !self.is_judged
+    }
+
     /// Whether a local circuit breaker refused the call.
     pub const fn is_breaker_refusal(self) -> bool {
         self.breaker_refusal
@@ -264,6 +283,7 @@ mod wire {
     struct Form<'a> {
         #[serde(borrow)]
         kind: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         transience: Option<Transience>,
         effect: Option<Effect>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,7 +299,8 @@ mod wire {
             let floor = self.severity_floor;
             let form = Form {
                 kind: Cow::Borrowed(self.kind.as_str()),
-                transience: Some(self.transience),
+                // Absent is what nobody has said.
+                transience: (!self.is_unclassified()).then_some(self.transience),
                 effect: Some(self.effect),
                 retry_after_ms: self.retry_after.millis(),
                 severity_floor: (floor > Severity::Info).then_some(floor),
@@ -300,7 +321,9 @@ mod wire {
                 class = class.with_retry_after(Duration::from_millis(ms));
             }
             class.severity_floor = form.severity_floor.unwrap_or(Severity::Info);
-            class.transience = form.transience.unwrap_or(class.transience);
+            if let Some(transience) = form.transience {
+                class = class.with_transience(transience);
+            }
             class.effect = form.effect.unwrap_or(class.effect);
             Ok(class)
         }

@@ -42,15 +42,19 @@
 //! Only reading an axis from text can fail, with [`UnknownName`].
 //! An error keeps a bounded number of operations and context pairs and counts what it left out.
 
+pub use crate::action::{Action, HaltScope, LogLevel};
 pub use crate::class::{Class, Effect, Transience};
 pub use crate::classifier::Classifier;
 pub use crate::classify::Classify;
 pub use crate::component::Component;
-pub use crate::decision::{Action, Decision, Site, decide};
+pub use crate::decision::{AlertAfter, Decision, decide};
+pub use crate::environment::Environment;
 pub use crate::error::{Context, Error};
 pub use crate::kind::Kind;
 pub use crate::names::UnknownName;
+pub use crate::policy::Policy;
 pub use crate::severity::Severity;
+pub use crate::site::Site;
 pub use crate::stated::Stated;
 
 mod kind;
@@ -60,7 +64,11 @@ mod component;
 mod classify;
 mod classifier;
 mod stated;
+mod action;
+mod environment;
+mod site;
 mod decision;
+pub mod policy;
 mod error;
 pub mod codes;
 pub mod drivers;

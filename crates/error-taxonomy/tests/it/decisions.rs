@@ -4,7 +4,7 @@ use backstop_error_taxonomy::{
 use proptest::prelude::*;
 use proptest::sample::select;
 
-fn site() -> Site {
+fn site() -> Site<'static> {
     Site::new(Component::EXECUTION, "submit_order")
 }
 
@@ -16,7 +16,7 @@ fn any_class() -> impl Strategy<Value = Class> {
     )
 }
 
-fn any_site() -> impl Strategy<Value = Site> {
+fn any_site() -> impl Strategy<Value = Site<'static>> {
     (any::<bool>(), any::<bool>(), 0..6_u32, 0..6_u32).prop_map(
         |(idempotent, startup, attempt, attempts_max)| {
             let mut site = site().with_attempt(attempt, attempts_max);
@@ -94,7 +94,7 @@ proptest! {
 }
 
 /// The decision rules as an analyst would write them down, one `if` per rule.
-fn by_the_book(class: Class, site: &Site) -> Action {
+fn by_the_book(class: Class, site: &Site<'_>) -> Action {
     let (kind, effect, transience) = (class.kind(), class.effect(), class.transience());
     let retried_kinds =
         [Kind::Conflict, Kind::RateLimited, Kind::Timeout, Kind::Connection, Kind::Unavailable];

@@ -13,6 +13,15 @@ mod errors;
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
+#[cfg(feature = "serde")]
+mod policy_file;
+#[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 #[cfg(feature = "serde")]

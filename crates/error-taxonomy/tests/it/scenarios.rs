@@ -124,7 +124,7 @@ fn check(error: &Value, given: &Value, expect: &Value) -> Outcome<()> {
             "effect" => json!(decision.class.effect().as_str()),
             "severity" => json!(decision.severity.as_str()),
             "action" => json!(decision.action.as_str()),
-            "counts_for_breaker" => json!(decision.counts_for_breaker),
+            "counts_for_breaker" => json!(decision.breaker),
             "retry_after_s" => json!(class.retry_after().map(|hint| hint.as_secs_f64())),
             "delay_s" => json!(delay_s(class, &site, given)?),
             "round_trip" | "original_kind" => return Err(Stop::Pending),
@@ -153,7 +153,7 @@ fn fits(want: &Value, got: &Value) -> bool {
     }
 }
 
-fn site_of(given: &Value) -> Outcome<Site> {
+fn site_of(given: &Value) -> Outcome<Site<'static>> {
     known(
         given,
         &[
@@ -189,7 +189,7 @@ fn site_of(given: &Value) -> Outcome<Site> {
 }
 
 /// The delay before the next attempt: the backoff of the case, or longer if the other side asks.
-fn delay_s(class: Class, site: &Site, given: &Value) -> Outcome<f64> {
+fn delay_s(class: Class, site: &Site<'_>, given: &Value) -> Outcome<f64> {
     let empty = json!({});
     let backoff = given.get("backoff").unwrap_or(&empty);
     known(backoff, &["base_s", "factor", "max_s"])?;

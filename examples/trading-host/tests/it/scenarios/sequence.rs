@@ -34,13 +34,13 @@ impl From<Elapsed> for Failure {
 struct Play {
     clock: SimClock,
     retry: Retry,
-    site: Site,
+    site: Site<'static>,
     /// `None` is success; the last repeats.
     outcomes: Vec<Option<Class>>,
     /// When each attempt was made.
     starts: RefCell<Vec<Timestamp>>,
     /// What was decided after each failure.
-    decisions: RefCell<Vec<Decision>>,
+    decisions: RefCell<Vec<Decision<'static>>>,
 }
 
 type Ended = Result<Finished<()>, Stopped<Failure>>;
