@@ -20,7 +20,8 @@ const FILE_BYTES_MAX: usize = 512;
 #[derive(Serialize)]
 struct Written<'a> {
     kind: &'a str,
-    transience: Transience,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transience: Option<Transience>,
     effect: Effect,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -101,7 +102,8 @@ impl Serialize for Error {
         let retry_after = class.retry_after().map(|delay| delay.as_millis());
         let written = Written {
             kind: self.original_kind().unwrap_or(class.kind().as_str()),
-            transience: class.transience(),
+            // Absent is what nobody has said.
+            transience: (!class.is_unclassified()).then_some(class.transience()),
             effect: class.effect(),
             retry_after_ms: retry_after.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
             severity_floor: (floor > Severity::Info).then_some(floor),
@@ -209,9 +211,11 @@ impl Read<'_> {
         if let Some(ms) = self.retry_after_ms {
             class = class.with_retry_after(Duration::from_millis(ms));
         }
+        if let Some(transience) = self.transience {
+            class = class.with_transience(transience);
+        }
         class
             .with_severity_floor(self.severity_floor.unwrap_or(Severity::Info))
-            .with_transience(self.transience.unwrap_or(class.transience()))
             .with_effect(self.effect.unwrap_or(class.effect()))
     }
 }

@@ -55,6 +55,21 @@ fn a_class_says_only_what_is_not_usual() {
 }
 
 #[test]
+fn what_nobody_judged_stays_unjudged() {
+    for class in [
+        Class::of(Kind::Other),
+        Class::of(Kind::Other).with_transience(Transience::Permanent),
+        Class::of(Kind::Other).with_transience(Transience::Transient),
+    ] {
+        let back: Class = from_str(&to_string(&class).unwrap()).unwrap();
+        assert_eq!((back, back.is_unclassified()), (class, class.is_unclassified()));
+        let error = Error::new(Kind::Other, "x").with_class(class);
+        let back: Error = from_str(&to_string(&error).unwrap()).unwrap();
+        assert_eq!(back.class(), class);
+    }
+}
+
+#[test]
 fn an_absent_axis_has_the_default_and_a_later_kind_is_other() {
     let class: Class = from_str(r#"{"kind": "timeout"}"#).unwrap();
     assert_eq!(class, Class::of(Kind::Timeout));
