@@ -32,6 +32,8 @@ pub const fn io(kind: ErrorKind) -> Class {
         | ErrorKind::UnexpectedEof
         | ErrorKind::NotConnected => Class::of(Kind::Connection),
         ErrorKind::TimedOut => Class::of(Kind::Timeout),
+        // The server of the file lost it while it was in use; opened again it may be there.
+        ErrorKind::StaleNetworkFileHandle => Class::of(Kind::Unavailable),
         ErrorKind::Interrupted | ErrorKind::WouldBlock => {
             Class::of(Kind::Unavailable).with_effect(Effect::NotApplied)
         }
@@ -52,7 +54,8 @@ pub const fn io(kind: ErrorKind) -> Class {
             Class::of(Kind::Unavailable).with_transience(Transience::Permanent)
         }
         ErrorKind::OutOfMemory => Class::of(Kind::Internal).with_severity_floor(Severity::Critical),
-        ErrorKind::Unsupported => Class::of(Kind::Unsupported),
+        ErrorKind::Unsupported | ErrorKind::CrossesDevices => Class::of(Kind::Unsupported),
+        ErrorKind::TooManyLinks => Class::of(Kind::Precondition),
         ErrorKind::AddrInUse => Class::of(Kind::Config),
         ErrorKind::InvalidInput
         | ErrorKind::InvalidFilename

@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod axes;
 #[cfg(test)]
+mod chains;
+#[cfg(test)]
 mod codes;
 #[cfg(test)]
 mod context;
 #[cfg(test)]
 mod decisions;
+#[cfg(test)]
+mod drivers;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
@@ -23,6 +27,10 @@ mod policy_file;
 mod profiles;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod tables;
+#[cfg(test)]
+mod venues;
 #[cfg(test)]
 #[cfg(feature = "serde")]
 mod wire;
