@@ -106,6 +106,8 @@ impl Classifier {
     ///
     /// The effect stays unknown, so an operation that is not idempotent is still not done again.
     /// The last declaration for a component counts.
+    /// It is stated in the class, for those who read no policy; where a policy declares another
+    /// default, this one stands.
     #[must_use]
     pub fn with_default(mut self, component: Component, transience: Transience) -> Self {
         self.defaults.retain(|(known, _)| *known != component);
@@ -123,13 +125,12 @@ impl Classifier {
     /// The default also holds for a class that says no more than [`Kind::Other`], such as an unknown
     /// code; a transience that somebody stated stands.
     pub fn classify_at(&self, error: &Layer, component: Component) -> Class {
-        let (class, stated) = match self.walk(error) {
-            Ok(class) => (class, None),
-            Err(stated) => (Class::of(Kind::Other), stated),
-        };
-        let says_nothing = class == Class::of(Kind::Other);
-        let default = self.defaults.iter().find(|(known, _)| says_nothing && *known == component);
-        under(class, stated.or(default.map(|(_, transience)| *transience)))
+        let class = self.classify(error);
+        let default = self.defaults.iter().find(|(known, _)| *known == component);
+        match default {
+            Some((_, transience)) if class.is_unclassified() => class.with_transience(*transience),
+            _ => class,
+        }
     }
 
     /// The class of the outermost layer that has one, under what was stated outside of it; else

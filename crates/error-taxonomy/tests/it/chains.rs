@@ -107,7 +107,7 @@ fn what_nobody_knows_has_the_default_of_its_component() {
     assert_eq!(classifier.classify_at(&spent, DLQ).transience(), Transience::Exhausted);
     // The last declaration counts.
     let classifier = classifier.with_default(DLQ, Transience::Permanent);
-    assert_eq!(classifier.classify_at(&Unknown, DLQ), Class::of(Kind::Other));
+    assert_eq!(classifier.classify_at(&Unknown, DLQ).transience(), Transience::Permanent);
 }
 
 #[test]
