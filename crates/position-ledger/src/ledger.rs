@@ -7,7 +7,7 @@ use crate::change::Change;
 use crate::entry::Entry;
 use crate::error::{AppendError, Difference, ReplayError, SnapshotError};
 use crate::instrument::Instruments;
-use crate::journal::{Checkpoint, Digest, Durability, Journal, Record, encode};
+use crate::journal::{Checkpoint, Digest, Durability, Journal, Moment, Record, encode};
 use crate::pnl::Snapshot;
 use crate::posting::Posting;
 use crate::replay::Replay;
@@ -160,14 +160,14 @@ impl Ledger {
         Replay::new(&*self.journal, Arc::clone(&self.books.instruments))
     }
 
-    /// The books as they were after entry `sequence`.
+    /// The books as they were after an entry, or at a time; their chain is verified up to there.
     ///
     /// # Errors
     ///
     /// [`ReplayError`]; [`ReplayError::Beyond`] when there is no such entry.
-    pub fn as_of(&self, sequence: u64) -> Result<Books, ReplayError> {
+    pub fn as_of(&self, moment: impl Into<Moment>) -> Result<Books, ReplayError> {
         let mut replay = self.replay();
-        replay.advance_to(sequence)?;
+        replay.advance_to(moment)?;
         Ok(replay.into_books())
     }
 

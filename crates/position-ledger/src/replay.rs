@@ -7,7 +7,7 @@ use crate::books::Books;
 use crate::change::Change;
 use crate::error::{ReplayError, VerifyError};
 use crate::instrument::Instruments;
-use crate::journal::{Chain, Journal, PAGE, Record, decode};
+use crate::journal::{Chain, Journal, Moment, PAGE, Record, decode};
 use crate::posting::Posting;
 
 /// Books that follow a journal from its start, verifying the chain as they go.
@@ -16,6 +16,8 @@ pub struct Replay<'a> {
     journal: &'a dyn Journal,
     books: Books,
     chain: Chain,
+    /// Whether the hash of each entry is computed again.
+    verifies: bool,
     /// Records read ahead, a page at most.
     page: VecDeque<Record>,
     /// Room for the changes of one entry, kept to allocate it once.
@@ -28,9 +30,19 @@ impl<'a> Replay<'a> {
             journal,
             books: Books::over(instruments),
             chain: Chain::default(),
+            verifies: true,
             page: VecDeque::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// Leaves the hashes of the entries unchecked, for a journal that was verified before.
+    ///
+    /// That the entries follow each other is still checked, and so is everything they say.
+    #[must_use]
+    pub const fn without_verification(mut self) -> Self {
+        self.verifies = false;
+        self
     }
 
     /// The books so far.
@@ -48,16 +60,20 @@ impl<'a> Replay<'a> {
         Ok(&self.books)
     }
 
-    /// Goes on to entry `sequence`; a number that has passed changes nothing.
+    /// Goes on to an entry or a time; one that has passed changes nothing.
     ///
     /// # Errors
     ///
-    /// [`ReplayError`]; [`ReplayError::Beyond`] when the journal ends before it.
-    pub fn advance_to(&mut self, sequence: u64) -> Result<&Books, ReplayError> {
-        while self.books.sequence() < sequence {
-            if !self.next_entry()? {
-                return Err(ReplayError::Beyond { sequence, last: self.books.sequence() });
+    /// [`ReplayError`]; [`ReplayError::Beyond`] when the journal ends before the entry.
+    pub fn advance_to(&mut self, moment: impl Into<Moment>) -> Result<&Books, ReplayError> {
+        let moment = moment.into();
+        while self.is_next_within(moment)? && self.next_entry()? {}
+        let last = self.books.sequence();
+        match moment {
+            Moment::After(sequence) if sequence > last => {
+                return Err(ReplayError::Beyond { sequence, last });
             }
+            Moment::After(_) | Moment::At(_) => {}
         }
         Ok(&self.books)
     }
@@ -67,15 +83,33 @@ impl<'a> Replay<'a> {
         self.books
     }
 
+    fn fill_page(&mut self) -> Result<(), VerifyError> {
+        if self.page.is_empty() {
+            self.page = self.journal.read(self.books.sequence(), PAGE)?.into();
+        }
+        Ok(())
+    }
+
+    /// Whether there is a next entry, and it belongs to the moment; one that cannot be read is left to its turn.
+    fn is_next_within(&mut self, moment: Moment) -> Result<bool, ReplayError> {
+        self.fill_page()?;
+        let Some(next) = self.page.front() else { return Ok(false) };
+        Ok(match moment {
+            Moment::After(sequence) => self.books.sequence() < sequence,
+            Moment::At(time) => next.entry().map_or(true, |entry| entry.journaled_at <= time),
+        })
+    }
+
     /// Takes the next entry; false at the end.
     fn next_entry(&mut self) -> Result<bool, ReplayError> {
-        if self.page.is_empty() {
-            let page = self.journal.read(self.books.sequence(), PAGE).map_err(VerifyError::from)?;
-            self.page = page.into();
-        }
+        self.fill_page()?;
         let Some(record) = self.page.pop_front() else { return Ok(false) };
         // Only the end of a journal can be torn; a full page says nothing about the end.
-        self.chain.follow(&record, self.page.is_empty())?;
+        if self.verifies {
+            self.chain.follow(&record, self.page.is_empty())?;
+        } else {
+            self.chain.link(&record)?;
+        }
         let sequence = record.sequence;
         let stored =
             decode(&record.body).map_err(|error| self.chain.broken_at_head(error.into()))?;

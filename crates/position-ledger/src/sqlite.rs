@@ -3,8 +3,8 @@
 use std::fmt;
 
 use backstop_clock::Timestamp;
-use backstop_error_taxonomy::{Class, Classify, Effect, Kind, codes};
-use backstop_storage::{Database, Migration, WriteError, history};
+use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
+use backstop_storage::{Database, Migration, WriteError, class_of, history};
 use rusqlite::{Connection, Row, named_params};
 
 use crate::error::JournalError;
@@ -119,11 +119,15 @@ impl Journal for SqliteJournal {
 
     fn flush(&mut self) -> Result<(), JournalError> {
         self.db.flush().map_err(|error| {
-            let class = match &error {
-                WriteError::Commit(_) => Class::of(Kind::Unavailable).with_effect(Effect::Unknown),
-                _ => Class::of(Kind::Unavailable).with_effect(Effect::NotApplied),
+            let effect = match &error {
+                WriteError::Commit(_) => Effect::Unknown,
+                _ => Effect::NotApplied,
             };
-            JournalError::new(class, error)
+            let class = match &error {
+                WriteError::Commit(source) | WriteError::Begin(source) => class_of(source),
+                _ => Class::of(Kind::Unavailable),
+            };
+            JournalError::new(class.with_effect(effect), error)
         })
     }
 }
@@ -135,11 +139,8 @@ struct Refused(#[from] rusqlite::Error);
 
 impl Classify for Refused {
     fn class(&self) -> Class {
-        let class = match &self.0 {
-            rusqlite::Error::SqliteFailure(code, _) => codes::sqlite(code.extended_code),
-            _ => Class::of(Kind::Data),
-        };
-        class.with_effect(Effect::NotApplied)
+        // The job is rolled back with its savepoint.
+        class_of(&self.0).with_effect(Effect::NotApplied)
     }
 }
 

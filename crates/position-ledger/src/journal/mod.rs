@@ -16,6 +16,7 @@ mod verify;
 use std::fmt;
 use std::str::FromStr;
 
+use backstop_clock::Timestamp;
 use backstop_error_taxonomy::{Class, Effect, Kind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -114,6 +115,29 @@ impl Record {
     /// [`DecodeError`] when the body is not an entry in canonical form.
     pub fn entry(&self) -> Result<Entry, DecodeError> {
         decode(&self.body).map(|stored| stored.entry)
+    }
+}
+
+/// A state of the past: after an entry, or at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// After the entry of this number; 0 is before the first.
+    After(u64),
+    /// After everything that had been written down by this time.
+    ///
+    /// The journal ends before the first entry that was journaled later.
+    At(Timestamp),
+}
+
+impl From<u64> for Moment {
+    fn from(sequence: u64) -> Self {
+        Self::After(sequence)
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(time: Timestamp) -> Self {
+        Self::At(time)
     }
 }
 

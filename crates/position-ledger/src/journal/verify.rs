@@ -68,21 +68,30 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// Takes the next record, if it is the one that has to come.
-    pub(crate) fn follow(&mut self, record: &Record, last: bool) -> Result<(), VerifyError> {
+    /// Takes the next record, if it names the one before it; its content is not looked at.
+    pub(crate) fn link(&mut self, record: &Record) -> Result<(), VerifyError> {
         let sequence = self.head.sequence.saturating_add(1);
         let fault = if record.sequence != sequence {
             Fault::Place { found: record.sequence }
         } else if record.previous != self.head.hash {
             Fault::Previous
-        } else if record.hash == Digest::of_record(sequence, record.previous, &record.body) {
+        } else {
             self.head = record.checkpoint();
             return Ok(());
-        } else if last && codec::is_torn(&record.body) {
-            Fault::Torn
-        } else {
-            Fault::Hash
         };
+        Err(VerifyError::Broken { sequence, fault })
+    }
+
+    /// Takes the next record, if it is the one that has to come.
+    pub(crate) fn follow(&mut self, record: &Record, last: bool) -> Result<(), VerifyError> {
+        let before = self.head;
+        self.link(record)?;
+        let sequence = record.sequence;
+        if record.hash == Digest::of_record(sequence, record.previous, &record.body) {
+            return Ok(());
+        }
+        self.head = before;
+        let fault = if last && codec::is_torn(&record.body) { Fault::Torn } else { Fault::Hash };
         Err(VerifyError::Broken { sequence, fault })
     }
 

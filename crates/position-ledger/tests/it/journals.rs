@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use backstop_clock::Timestamp;
-use backstop_position_ledger::error::{AppendError, Fault, ReplayError, VerifyError};
+use backstop_position_ledger::error::{AppendError, Fault, JournalError, ReplayError, VerifyError};
 use backstop_position_ledger::journal::{Checkpoint, Journal, Record, verify, verify_against};
 use backstop_position_ledger::{
     Amount, Durability, Fact, Instrument, Instruments, Ledger, MemoryJournal, SqliteJournal,
@@ -248,5 +248,70 @@ proptest! {
             // Any answer but a panic.
             drop(broken.entry());
         }
+    }
+}
+
+#[test]
+fn the_books_of_a_time_are_those_of_what_was_written_by_then() {
+    let (mut ledger, mut desk) = (ledger(), Desk::default());
+    let mut states = vec![(0, ledger.books().clone())];
+    for trade in 1..5 {
+        // Written down late, and twice out of order: what counts is when, in the order of the journal.
+        let written = if trade == 3 { 25_000 } else { i64::from(trade) * 10_000 };
+        let entry = desk.entry(Fact::Filled(fill(&format!("t{trade}"), "1", "1.1")));
+        let entry = entry.with_journaled_at(Timestamp::from_millis(written));
+        assert!(ledger.append(&entry, Durability::Grouped).is_ok());
+        states.push((written, ledger.books().clone()));
+    }
+    let at = |time| ledger.as_of(Timestamp::from_millis(time)).unwrap();
+    assert_eq!(at(9_999), states[0].1);
+    assert_eq!(at(10_000), states[1].1);
+    assert_eq!(at(19_999), states[1].1);
+    // The third was written after the second, and has an earlier time: it follows with it.
+    assert_eq!(at(20_000), states[2].1);
+    assert_eq!(at(25_000), states[3].1);
+    assert_eq!(at(1_000_000), states[4].1);
+}
+
+#[test]
+fn a_replay_without_verification_finds_what_does_not_follow_and_no_more() {
+    let mut records = six();
+    let books = {
+        let journal = MemoryJournal::from_records(records.clone());
+        Ledger::open(Box::new(journal), instruments()).unwrap().books().clone()
+    };
+    // The ledger has verified this journal; somebody changes it afterwards.
+    let replay = |records: Vec<Record>| {
+        let shared = SharedJournal::default();
+        let ledger = Ledger::open(Box::new(shared.clone()), instruments()).unwrap();
+        *shared.0.lock().unwrap() = MemoryJournal::from_records(records);
+        let mut replay = ledger.replay().without_verification();
+        replay.run().cloned()
+    };
+    assert_eq!(replay(records.clone()).unwrap(), books);
+    records[2].hash = records[1].hash;
+    let broken = replay(records).unwrap_err();
+    assert!(broken.to_string().starts_with("journal entry 4 is bad"), "{broken}");
+}
+
+/// A journal that a test can reach while a ledger has it.
+#[derive(Clone, Debug, Default)]
+struct SharedJournal(std::sync::Arc<std::sync::Mutex<MemoryJournal>>);
+
+impl Journal for SharedJournal {
+    fn append(&mut self, records: Vec<Record>, durability: Durability) -> Result<(), JournalError> {
+        self.0.lock().unwrap().append(records, durability)
+    }
+
+    fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        self.0.lock().unwrap().read(after, limit)
+    }
+
+    fn head(&self) -> Result<Checkpoint, JournalError> {
+        self.0.lock().unwrap().head()
+    }
+
+    fn flush(&mut self) -> Result<(), JournalError> {
+        self.0.lock().unwrap().flush()
     }
 }
