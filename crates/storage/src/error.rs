@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use backstop_error_taxonomy::{Class, Classify, Effect, Kind, codes};
+use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
 use thiserror::Error;
 
 /// Why a database could not be opened.
@@ -16,7 +16,7 @@ pub struct OpenError {
 
 impl Classify for OpenError {
     fn class(&self) -> Class {
-        class_of(&self.source).with_effect(Effect::NotApplied)
+        self.source.class().with_effect(Effect::NotApplied)
     }
 }
 
@@ -54,8 +54,8 @@ impl<E: Classify> Classify for WriteError<E> {
             Self::Panicked(_) => Class::of(Kind::Internal).with_effect(Effect::NotApplied),
             // The job is queued all the same.
             Self::Nested => Class::of(Kind::Internal).with_effect(Effect::Unknown),
-            Self::Begin(error) => class_of(error).with_effect(Effect::NotApplied),
-            Self::Commit(error) => class_of(error).with_effect(Effect::Unknown),
+            Self::Begin(error) => error.class().with_effect(Effect::NotApplied),
+            Self::Commit(error) => error.class().with_effect(Effect::Unknown),
             Self::Poisoned(_) | Self::Closed => {
                 Class::of(Kind::Unavailable).with_effect(Effect::NotApplied)
             }
@@ -84,34 +84,5 @@ impl Poison {
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<str>>> {
         self.why.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Classifies an error of the driver, by SQLite's extended result code where it has one.
-///
-/// It says what the statement did; a caller that rolls its transaction back knows better and
-/// replaces the effect by [`Effect::NotApplied`].
-///
-/// ```
-/// use backstop_error_taxonomy::Kind;
-/// use backstop_storage::class_of;
-///
-/// let db = rusqlite::Connection::open_in_memory()?;
-/// db.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")?;
-/// let twice = db.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
-/// assert_eq!(class_of(&twice).kind(), Kind::Conflict);
-/// # Ok::<(), rusqlite::Error>(())
-/// ```
-pub fn class_of(error: &rusqlite::Error) -> Class {
-    match error {
-        rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
-            codes::sqlite(error.extended_code)
-        }
-        rusqlite::Error::QueryReturnedNoRows => Class::of(Kind::NotFound),
-        rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::Utf8Error(..) => Class::of(Kind::Data),
-        _ => Class::of(Kind::Internal),
     }
 }

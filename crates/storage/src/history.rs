@@ -16,7 +16,7 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{Database, Migration, WriteError, error::class_of};
+use crate::{Database, Migration, WriteError};
 
 /// The layout of the two tables that this version writes and understands.
 pub const LAYOUT: u32 = 1;
@@ -106,7 +106,7 @@ pub enum ReadError {
 impl Classify for ReadError {
     fn class(&self) -> Class {
         match self {
-            Self::Sqlite(error) => class_of(error).with_effect(Effect::NotApplied),
+            Self::Sqlite(error) => error.class().with_effect(Effect::NotApplied),
             Self::Content { .. } => Class::of(Kind::Data),
         }
     }

@@ -58,7 +58,7 @@ mod database;
 pub mod history;
 
 pub use database::{Database, Grouping};
-pub use error::{OpenError, WriteError, class_of};
+pub use error::{OpenError, WriteError};
 pub use migration::Migration;
 pub use queue::QUEUE_LENGTH_MAX;
 pub use ticket::Ticket;

@@ -1,5 +1,5 @@
 use backstop_error_taxonomy::{Class, Classify};
-use backstop_storage::{WriteError, class_of};
+use backstop_storage::WriteError;
 
 use crate::error::{Invalid, StoreError};
 
@@ -21,7 +21,7 @@ impl From<Invalid> for Fault {
 impl Classify for Fault {
     fn class(&self) -> Class {
         match self {
-            Self::Driver(error) => class_of(error),
+            Self::Driver(error) => error.class(),
             Self::Store(error) => error.class(),
         }
     }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
-use backstop_storage::{WriteError, class_of, history::ReadError};
+use backstop_storage::{WriteError, history::ReadError};
 use thiserror::Error;
 
 use super::Place;
@@ -107,7 +107,7 @@ impl Classify for MigrateError {
             Self::StalePlan { .. } => Class::of(Kind::Conflict),
             // The transaction is rolled back, whatever the code says of a single statement.
             Self::Statement { source, .. } | Self::Sqlite(source) => {
-                class_of(source).with_effect(Effect::NotApplied)
+                source.class().with_effect(Effect::NotApplied)
             }
             Self::Forbidden { .. } | Self::ForeignKeys { .. } | Self::NotCurrent(_) => {
                 Class::of(Kind::Invalid)

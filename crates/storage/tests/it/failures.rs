@@ -5,22 +5,11 @@ use std::{
 };
 
 use backstop_error_taxonomy::{Classify, Effect, Kind, Transience};
-use backstop_storage::{Database, Grouping, Ticket, WriteError, class_of};
+use backstop_storage::{Database, Grouping, Ticket, WriteError};
 use rusqlite::{Connection, ErrorCode};
 use tempfile::TempDir;
 
-/// A driver error that can be classified, as stores have it.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct Refused(#[from] rusqlite::Error);
-
-impl Classify for Refused {
-    fn class(&self) -> backstop_error_taxonomy::Class {
-        class_of(&self.0)
-    }
-}
-
-type Inserted = Ticket<usize, Refused>;
+type Inserted = Ticket<usize, rusqlite::Error>;
 
 fn file_with_rows() -> (TempDir, PathBuf, Database) {
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +29,7 @@ fn file_with_rows() -> (TempDir, PathBuf, Database) {
 }
 
 fn run(db: &Database, sql: &'static str) -> Inserted {
-    db.submit(move |c| Ok(c.execute(sql, [])?))
+    db.submit(move |c| c.execute(sql, []))
 }
 
 fn rows(path: &Path) -> Vec<i64> {
@@ -121,9 +110,9 @@ fn a_job_for_which_the_file_has_no_room_fails_alone() {
     let after = run(&db, "INSERT INTO t VALUES (3)");
     assert_eq!(after.wait().unwrap(), 1);
     assert_eq!(before.wait().unwrap(), 1);
-    let Err(WriteError::Job(Refused(error))) = large.wait() else { panic!("there was room") };
+    let Err(WriteError::Job(error)) = large.wait() else { panic!("there was room") };
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
-    assert_eq!(class_of(&error).transience(), Transience::Permanent);
+    assert_eq!(error.class().transience(), Transience::Permanent);
     drop(db);
     assert_eq!(rows(&path), [1, 2, 3]);
 }
