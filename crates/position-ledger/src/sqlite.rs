@@ -4,7 +4,7 @@ use std::fmt;
 
 use backstop_clock::Timestamp;
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
-use backstop_storage::{Database, Migration, WriteError, class_of, history};
+use backstop_storage::{Database, Migration, WriteError, history};
 use rusqlite::{Connection, Row, named_params};
 
 use crate::error::JournalError;
@@ -124,7 +124,7 @@ impl Journal for SqliteJournal {
                 _ => Effect::NotApplied,
             };
             let class = match &error {
-                WriteError::Commit(source) | WriteError::Begin(source) => class_of(source),
+                WriteError::Commit(source) | WriteError::Begin(source) => source.class(),
                 _ => Class::of(Kind::Unavailable),
             };
             JournalError::new(class.with_effect(effect), error)
@@ -140,7 +140,7 @@ struct Refused(#[from] rusqlite::Error);
 impl Classify for Refused {
     fn class(&self) -> Class {
         // The job is rolled back with its savepoint.
-        class_of(&self.0).with_effect(Effect::NotApplied)
+        self.0.class().with_effect(Effect::NotApplied)
     }
 }
 

@@ -14,6 +14,8 @@ mod money;
 mod snapshots;
 #[cfg(test)]
 mod journals;
+#[cfg(all(test, unix))]
+mod kills;
 #[cfg(test)]
 mod versions;
 #[cfg(test)]
