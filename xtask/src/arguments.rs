@@ -17,12 +17,17 @@ usage: cargo run -p xtask -- <command>
                     the host in the fault storm, twice per seed
   campaign kill --seeds 1..30 [--market DIR]
                     the same on one month, killed with SIGKILL again and again
+  campaign ledger-kill --seeds 1..200
+                    a ledger in SQLite, killed at every step of its writing
   campaign fuzz --seconds 300 [--target NAME]
                     libFuzzer on what reads foreign data, so long for each target
   help              this text
 
 Seeds are inclusive on both ends.
 The sections of ci: fmt typos tidy clippy test doctest examples host features docs deny benches";
+
+/// The campaigns that there are.
+const CAMPAIGNS: &str = "storm, kill, ledger-kill or fuzz";
 
 /// One parsed command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub enum Command {
     Perf,
     /// Run the host over many seeds.
     Campaign(Campaign),
+    /// Kill the writer of a ledger, for each seed at every step.
+    LedgerKill(RangeInclusive<u64>),
     /// Look for inputs that break what reads foreign data.
     Fuzz(Fuzz),
 }
@@ -84,10 +91,24 @@ fn parse_campaign(mut rest: impl Iterator<Item = String>) -> Result<Command, Str
     let subject = match rest.next().as_deref() {
         Some("storm") => Subject::Storm,
         Some("kill") => Subject::Kill,
+        Some("ledger-kill") => {
+            return parse_runs(rest).and_then(|(seeds, market)| match market {
+                None => Ok(Command::LedgerKill(seeds)),
+                Some(_) => Err("`--market` is not an option of campaign ledger-kill".to_owned()),
+            });
+        }
         Some("fuzz") => return parse_fuzz(rest).map(Command::Fuzz),
-        Some(other) => return Err(format!("`{other}` is not a campaign: storm, kill or fuzz")),
-        None => return Err("the campaign's name is missing: storm, kill or fuzz".to_owned()),
+        Some(other) => return Err(format!("`{other}` is not a campaign: {CAMPAIGNS}")),
+        None => return Err(format!("the campaign's name is missing: {CAMPAIGNS}")),
     };
+    let (seeds, market) = parse_runs(rest)?;
+    Ok(Command::Campaign(Campaign { subject, seeds, market }))
+}
+
+/// The seeds of a campaign, and the market where one is given.
+fn parse_runs(
+    mut rest: impl Iterator<Item = String>,
+) -> Result<(RangeInclusive<u64>, Option<PathBuf>), String> {
     let mut seeds = None;
     let mut market = None;
     while let Some(flag) = rest.next() {
@@ -100,7 +121,7 @@ fn parse_campaign(mut rest: impl Iterator<Item = String>) -> Result<Command, Str
     }
     let seeds =
         seeds.ok_or_else(|| "`--seeds` is missing, for example --seeds 1..50".to_owned())?;
-    Ok(Command::Campaign(Campaign { subject, seeds, market }))
+    Ok((seeds, market))
 }
 
 fn parse_fuzz(mut rest: impl Iterator<Item = String>) -> Result<Fuzz, String> {

@@ -3,11 +3,13 @@
 //! Of the host every report must say that all invariants hold.
 //! `storm` runs it in the fault storm, each seed twice: the two reports must be the same.
 //! `kill` kills host and venue with SIGKILL at crash points, from outside and in turns, and starts them again on the same data.
+//! `ledger-kill` kills the writer of a ledger at every step of its writing.
 //! `fuzz` looks for inputs that break what reads foreign data.
 
 mod figures;
 mod fuzz;
 mod kill;
+mod ledger;
 mod process;
 
 use std::fs::{self, File};
@@ -21,6 +23,7 @@ use crate::shell::{self, Failure};
 pub use figures::{Figures, check};
 pub use fuzz::{Fuzz, fuzz};
 pub use kill::moments;
+pub use ledger::ledger_kill;
 use process::{Running, unwritable};
 
 /// Which runs to make.

@@ -40,6 +40,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Tidy => tidy::run(&project),
         Command::Perf => perf::run(&project),
         Command::Campaign(order) => campaign::run(&project, &order),
+        Command::LedgerKill(seeds) => campaign::ledger_kill(&project, &seeds),
         Command::Fuzz(order) => campaign::fuzz(&project, &order),
     }
 }

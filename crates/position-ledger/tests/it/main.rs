@@ -14,7 +14,8 @@ mod money;
 mod snapshots;
 #[cfg(test)]
 mod journals;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod kills;
 #[cfg(test)]
 mod versions;
