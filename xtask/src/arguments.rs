@@ -106,9 +106,9 @@ fn parse_campaign(mut rest: impl Iterator<Item = String>) -> Result<Command, Str
 }
 
 /// The seeds of a campaign, and the market where one is given.
-fn parse_runs(
-    mut rest: impl Iterator<Item = String>,
-) -> Result<(RangeInclusive<u64>, Option<PathBuf>), String> {
+type Runs = (RangeInclusive<u64>, Option<PathBuf>);
+
+fn parse_runs(mut rest: impl Iterator<Item = String>) -> Result<Runs, String> {
     let mut seeds = None;
     let mut market = None;
     while let Some(flag) = rest.next() {
