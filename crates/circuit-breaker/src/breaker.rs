@@ -1,19 +1,28 @@
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
-    Counts, Event, Permit, Policy, PolicyError, Rejection, State, Totals,
-    gate::Gate,
+    Counts, Permit, Policy, PolicyError, Rejection, State, Totals, Trip,
+    counts::Outcome,
+    gate::{Gate, Told},
     listeners::Listeners,
-    state::{Admission, Machine, Now, Recorded, Verdict},
+    permit::Ticket,
+    rejection::Reason,
+    state::{Admission, Machine, Recorded},
     sync::{AtomicU64, Ordering},
-    word::Period,
+    time::Now,
+    word::Word,
 };
 
 /// A circuit breaker; clones share it.
 ///
-/// The closed state is read from one atomic word.
-/// With consecutive failures as the only rule, its verdicts are compared and swapped into that
-/// word; with a window they take a short lock.
+/// The closed state is read from one atomic word, and a good verdict that would change nothing
+/// but confirm it writes nothing.
+/// Good verdicts that have to be counted go to a cell of their thread; the others take a short
+/// lock.
 /// No lock is held while a listener or a `now` runs, so both may call the breaker.
 ///
 /// ```
@@ -42,231 +51,385 @@ pub struct Breaker {
 struct Shared {
     gate: Gate,
     rejected: AtomicU64,
-    opened: AtomicU64,
+    would_reject: AtomicU64,
+    prioritized: AtomicU64,
     stale: AtomicU64,
     listeners: Listeners,
 }
 
 impl Breaker {
-    /// A closed breaker.
+    /// A breaker in the policy's initial state.
+    ///
+    /// Breakers may share one policy; a bare one is taken as well.
+    /// Its time line starts with the first time it is told: slices of a time window lie on it, and
+    /// an initial open time starts there.
     ///
     /// # Errors
-    /// A setting of the policy that is impossible, alone or with the others.
-    pub fn new(policy: Policy) -> Result<Self, PolicyError> {
+    /// Every setting of the policy that is impossible, alone or with the others.
+    pub fn new(policy: impl Into<Arc<Policy>>) -> Result<Self, PolicyError> {
+        let policy = policy.into();
         policy.check()?;
+        Ok(Self::of(Machine::new(policy), None))
+    }
+
+    /// A breaker whose time line starts at `start`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn starting(policy: impl Into<Arc<Policy>>, start: Instant) -> Result<Self, PolicyError> {
+        let policy = policy.into();
+        policy.check()?;
+        Ok(Self::keyed(policy, Some(start), 0))
+    }
+
+    pub(crate) fn of(machine: Machine, origin: Option<Instant>) -> Self {
         let shared = Shared {
-            gate: Gate::new(policy),
+            gate: Gate::new(machine, origin),
             rejected: AtomicU64::new(0),
-            opened: AtomicU64::new(0),
+            would_reject: AtomicU64::new(0),
+            prioritized: AtomicU64::new(0),
             stale: AtomicU64::new(0),
             listeners: Listeners::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
-    }
-
-    /// Adds a listener, which every clone shares.
-    ///
-    /// It runs in the thread that caused the event, after the change and outside every lock, so it
-    /// may call the breaker it is handed.
-    /// Two threads may deliver out of order; the period of a transition puts them right.
-    /// A listener that panics harms neither the call nor other listeners.
-    ///
-    /// ```
-    /// use std::{sync::mpsc, time::Duration};
-    /// use backstop_circuit_breaker::{Breaker, Event, Policy, State};
-    ///
-    /// let (sender, receiver) = mpsc::channel();
-    /// let breaker = Breaker::new(Policy::new(Duration::from_secs(30)).with_consecutive_failures(5))?
-    ///     .with_listener(move |_, event| drop(sender.send(*event)));
-    /// breaker.force_open();
-    /// let event = receiver.try_recv().unwrap();
-    /// assert!(matches!(event, Event::Transition { to: State::ForcedOpen, .. }));
-    /// # Ok::<(), backstop_circuit_breaker::PolicyError>(())
-    /// ```
-    #[must_use]
-    pub fn with_listener(self, listener: impl Fn(&Self, &Event) + Send + Sync + 'static) -> Self {
-        self.shared.listeners.add(Arc::new(listener));
-        self
+        Self { shared: Arc::new(shared) }
     }
 
     /// Asks to make one call.
     ///
-    /// `now` is read only while the breaker is open.
+    /// `now` is read only while the breaker is open or half-open, or where calls are timed.
     ///
     /// # Errors
     /// The call is not admitted: nothing may be sent.
     #[inline]
-    pub fn admit(&self, now: impl FnOnce() -> Instant) -> Result<Permit<'_>, Rejection> {
-        let word = self.shared.gate.word();
-        match word.state() {
-            State::Closed | State::Disabled | State::MetricsOnly => {
-                Ok(Permit::new(self, word.period()))
-            }
-            State::Open => self.admit_open(now()),
-            State::HalfOpen => self.admit_locked(Now::Unread, &mut once(now)),
-            State::ForcedOpen => Err(self.reject(Rejection::FORCED_OPEN)),
-        }
+    pub fn admit(&self, now: impl FnOnce() -> Instant) -> Result<Permit<&Self>, Rejection> {
+        Ok(Permit::new(self, self.ticket(Rank::Ordinary, now)?))
     }
 
-    /// Back to closed from any state; counts and escalation start afresh, permits become stale.
-    pub fn reset(&self) {
-        self.change(Machine::reset);
-    }
-
-    /// Rejects everything until [`reset`](Self::reset); permits become stale.
+    /// Asks to make one call, for a permit that outlives this handle.
     ///
-    /// For an operator, or a host that has reason to stop.
-    pub fn force_open(&self) {
-        self.change(Machine::force_open);
-    }
-
-    /// Admits everything and counts nothing until [`reset`](Self::reset); permits become stale.
-    pub fn disable(&self) {
-        self.change(Machine::disable);
-    }
-
-    /// Admits everything and only counts, until [`reset`](Self::reset); permits become stale.
+    /// It counts a reference, which is two contended writes more than [`admit`](Self::admit).
     ///
-    /// Shows what a policy would do before it may do it: listeners hear of each threshold once.
-    pub fn metrics_only(&self) {
-        self.change(Machine::metrics_only);
+    /// # Errors
+    /// The call is not admitted: nothing may be sent.
+    #[inline]
+    pub fn admit_owned(&self, now: impl FnOnce() -> Instant) -> Result<Permit, Rejection> {
+        let ticket = self.ticket(Rank::Ordinary, now)?;
+        Ok(Permit::new(self.clone(), ticket))
+    }
+
+    /// Asks to make one call that must pass while others are kept back.
+    ///
+    /// For what lowers a risk: cancels and closes while order entry is open.
+    /// Where an ordinary call would be admitted this is one, and it may be the probe.
+    /// Where it would be rejected this one passes, and its result does not judge.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backstop_circuit_breaker::{Breaker, Policy, State};
+    /// use backstop_clock::{Clock, SystemClock};
+    ///
+    /// let now = || SystemClock.instant();
+    /// let venue = Breaker::new(Policy::new(Duration::from_secs(30)).with_consecutive_failures(1))?;
+    /// venue.admit(now)?.failure(now);
+    /// assert!(venue.admit(now).is_err());
+    /// venue.admit_priority(now)?.success(now);
+    /// assert_eq!((venue.state(), venue.totals().prioritized), (State::Open, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The breaker is forced open: then nothing passes at all.
+    #[inline]
+    pub fn admit_priority(
+        &self,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Permit<&Self>, Rejection> {
+        Ok(Permit::new(self, self.ticket(Rank::Priority, now)?))
     }
 
     /// The state as of the last call.
     ///
-    /// An open breaker stays so until a call arrives after the open time.
+    /// An open breaker stays so until a call arrives after the open time, and a half-open one until
+    /// a call, a verdict or [`expire`](Self::expire) comes after its longest time.
     #[inline]
     pub fn state(&self) -> State {
-        self.shared.gate.word().state()
+        self.gate().word().state()
     }
 
     /// The verdicts that the state judges by.
-    pub fn counts(&self) -> Counts {
-        self.shared.gate.locked_with_run(|machine| machine.counts())
+    ///
+    /// `now` is read only where verdicts are counted by time.
+    pub fn counts(&self, now: impl FnOnce() -> Instant) -> Counts {
+        let gate = self.gate();
+        let tick = gate.word().is_sliced().then(|| gate.moment(now()).tick);
+        let (counts, stale) = gate.locked(|inner| {
+            if let Some(tick) = tick {
+                gate.roll(inner, tick);
+            }
+            inner.machine.counts()
+        });
+        self.count_stale(stale);
+        counts
     }
 
     /// What happened since the breaker was made.
     pub fn totals(&self) -> Totals {
+        let shared = &self.shared;
+        let (opened, reclaimed) = self.read(|machine| (machine.opened(), machine.reclaimed()));
         Totals {
-            rejected: self.shared.rejected.load(Ordering::Relaxed),
-            opened: self.shared.opened.load(Ordering::Relaxed),
-            stale: self.shared.stale.load(Ordering::Relaxed),
+            rejected: shared.rejected.load(Ordering::Relaxed),
+            would_reject: shared.would_reject.load(Ordering::Relaxed),
+            prioritized: shared.prioritized.load(Ordering::Relaxed),
+            opened: opened.into(),
+            stale: shared.stale.load(Ordering::Relaxed),
+            reclaimed: reclaimed.into(),
         }
     }
 
     /// Reopenings since the last close: 0 for the first opening, then 1, 2, ...
     pub fn open_attempt(&self) -> u32 {
-        self.shared.gate.locked(|machine| machine.open_attempt())
+        self.read(Machine::open_attempt)
+    }
+
+    /// Probes that have not ended yet.
+    pub fn probes_in_flight(&self) -> u32 {
+        self.read(Machine::in_flight)
+    }
+
+    /// The rest of the open time; `None` unless open, and where nobody told the time yet.
+    pub fn open_left(&self, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        if self.state() != State::Open {
+            return None;
+        }
+        let tick = self.gate().moment(now()).tick;
+        let until = self.read(|machine| machine.until().filter(|_| machine.state() == State::Open));
+        until.map(|until| crate::time::left(until, tick))
+    }
+
+    /// The last openings, oldest first; at most sixteen.
+    ///
+    /// For a rule such as "alert at three trips within ten minutes":
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backstop_circuit_breaker::{Breaker, Policy};
+    /// use backstop_clock::{Clock, ManualClock, Timestamp};
+    ///
+    /// let clock = ManualClock::new(Timestamp::EPOCH);
+    /// let now = || clock.instant();
+    /// let venue = Breaker::new(Policy::new(Duration::ZERO).with_consecutive_failures(1))?;
+    /// for _ in 0..3 {
+    ///     venue.admit(now)?.failure(now);
+    ///     venue.admit(now)?.success(now);
+    ///     clock.advance(Duration::from_secs(120));
+    /// }
+    /// let recent = |at| clock.instant() - at <= Duration::from_secs(600);
+    /// let trips = venue.trips().into_iter().filter(|trip| trip.at.is_some_and(recent));
+    /// assert_eq!(trips.count(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn trips(&self) -> Vec<Trip> {
+        let origin = self.gate().origin();
+        self.read(|machine| machine.history().trips(origin))
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.read(|machine| Arc::clone(&machine.policy))
     }
 
     #[inline]
-    pub(crate) fn record(&self, period: Period, verdict: Verdict, now: impl FnOnce() -> Instant) {
-        if !self.shared.gate.record_run(period, verdict) {
-            self.record_locked(period, verdict, &mut once(now));
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.shared.gate
+    }
+
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.shared.listeners
+    }
+
+    /// A breaker of a registry; the policy has been checked.
+    pub(crate) fn keyed(policy: Arc<Policy>, start: Option<Instant>, number: u64) -> Self {
+        let mut machine = Machine::new(policy);
+        machine.draw = number;
+        if start.is_some() {
+            machine.start();
+        }
+        Self::of(machine, start)
+    }
+
+    /// Nobody but the asker holds it or a permit of it, and it has nothing to remember.
+    pub(crate) fn is_disposable(&self, now: Instant) -> bool {
+        Arc::strong_count(&self.shared) == 1 && self.state() == State::Closed && {
+            let counts = self.counts(|| now);
+            counts.is_clean() && counts.consecutive_failures == 0
+        }
+    }
+
+    #[inline]
+    pub(crate) fn ticket(
+        &self,
+        rank: Rank,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Ticket, Rejection> {
+        let word = self.gate().word();
+        if word.is_free() {
+            Ok(Ticket { word, ordinal: 0, started: Ticket::UNTIMED })
+        } else {
+            self.ticket_asked(word, rank, now)
+        }
+    }
+
+    /// Apart from the usual way, so that that is small enough to be part of its caller.
+    #[inline(never)]
+    fn ticket_asked(
+        &self,
+        word: Word,
+        rank: Rank,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Ticket, Rejection> {
+        match word.state() {
+            // They are asked only where calls are timed.
+            State::Closed | State::Disabled | State::MetricsOnly => {
+                let started = self.gate().moment(now()).tick;
+                Ok(Ticket { word, ordinal: 0, started })
+            }
+            State::Open => self.ticket_of_open(word, rank, now()),
+            State::HalfOpen if word.is_timed() => {
+                self.ticket_locked(rank, Some(now()), &mut || None)
+            }
+            State::HalfOpen => self.ticket_locked(rank, None, &mut once(now)),
+            State::ForcedOpen => self.refuse(word, rank, Rejection::FORCED_OPEN),
+        }
+    }
+
+    #[inline]
+    fn ticket_of_open(&self, word: Word, rank: Rank, now: Instant) -> Result<Ticket, Rejection> {
+        match self.gate().open_left(self.gate().moment(now)) {
+            Some(left) => self.refuse(word, rank, Rejection::open(left)),
+            None => self.ticket_locked(rank, Some(now), &mut || None),
+        }
+    }
+
+    fn ticket_locked(
+        &self,
+        rank: Rank,
+        mut now: Option<Instant>,
+        clock: &mut dyn FnMut() -> Option<Instant>,
+    ) -> Result<Ticket, Rejection> {
+        let gate = self.gate();
+        loop {
+            let at = now.map_or(Now::Unread, |now| Now::At(gate.moment(now)));
+            let ((admission, word), told) = gate.changed(|machine, events| {
+                let admission = machine.admit(at, events);
+                (admission, Word::new(machine.period(), machine.state(), machine.flags()))
+            });
+            match admission {
+                Admission::NeedsTime => now = clock(),
+                Admission::Admitted(_, ordinal) => {
+                    let started = at.tick().filter(|_| word.is_timed());
+                    let started = started.unwrap_or(Ticket::UNTIMED);
+                    // A listener that panics is caught, so the slot cannot be lost here.
+                    self.tell(&told);
+                    return Ok(Ticket { word, ordinal, started });
+                }
+                Admission::Rejected(rejection) => {
+                    self.tell(&told);
+                    return self.refuse(word, rank, rejection);
+                }
+            }
+        }
+    }
+
+    /// Rejects, unless the call is exempt.
+    #[inline]
+    fn refuse(&self, word: Word, rank: Rank, rejection: Rejection) -> Result<Ticket, Rejection> {
+        let shared = &self.shared;
+        let passes = rank == Rank::Priority && rejection.reason != Reason::ForcedOpen;
+        let (total, answer) = match (passes, word.is_dry_run()) {
+            (true, _) => (&shared.prioritized, Ok(Ticket::SPENT)),
+            (false, true) => (&shared.would_reject, Ok(Ticket::SPENT)),
+            (false, false) => (&shared.rejected, Err(rejection)),
+        };
+        total.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// Gives a verdict to the machine, with a clock should it need the time.
+    pub(crate) fn record(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        mut now: Now,
+        clock: &mut dyn FnMut() -> Now,
+    ) {
+        let permit = (ticket.word.period(), ticket.ordinal);
+        loop {
+            let (recorded, told) = self.gate().record(permit, outcome, now);
+            match recorded {
+                Recorded::NeedsTime => now = clock(),
+                Recorded::Counted => return self.tell(&told),
+                Recorded::Stale => {
+                    self.count_stale(1);
+                    return self.tell(&told);
+                }
+            }
         }
     }
 
     /// A permit was dropped by a panic, where no clock is at hand.
-    pub(crate) fn record_panic(&self, period: Period) {
-        if !self.shared.gate.record_run(period, Verdict::Failure) {
-            self.record_locked(period, Verdict::Failure, &mut || Now::Unreadable);
-        }
+    #[cold]
+    pub(crate) fn record_panic(&self, ticket: Ticket) {
+        self.record(ticket, Outcome::FAILED, Now::Unreadable, &mut || Now::Unreadable);
     }
 
     #[inline]
-    pub(crate) fn release(&self, period: Period) {
+    pub(crate) fn release(&self, ticket: Ticket) {
         // A closed breaker keeps no slots, and a stale permit has none.
-        let word = self.shared.gate.word();
-        if word.period() == period && word.state() == State::HalfOpen {
-            self.shared.gate.locked(|machine| machine.release(period));
+        let word = self.gate().word();
+        if word.state() == State::HalfOpen && word.period() == ticket.word.period() {
+            let permit = (word.period(), ticket.ordinal);
+            let ((), told) = self.gate().changed(|machine, _| machine.release(permit));
+            self.tell(&told);
         }
     }
 
-    fn admit_open(&self, now: Instant) -> Result<Permit<'_>, Rejection> {
-        match self.shared.gate.open_left(now) {
-            Some(left) => Err(self.reject(Rejection::open(left))),
-            None => self.admit_locked(Now::At(now), &mut || Now::At(now)),
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Machine) -> R) -> R {
+        let (read, stale) = self.gate().locked(|inner| read(&inner.machine));
+        self.count_stale(stale);
+        read
+    }
+
+    pub(crate) fn count_stale(&self, stale: u64) {
+        if stale > 0 {
+            self.shared.stale.fetch_add(stale, Ordering::Relaxed);
         }
     }
 
-    fn admit_locked(
-        &self,
-        mut now: Now,
-        clock: &mut dyn FnMut() -> Now,
-    ) -> Result<Permit<'_>, Rejection> {
-        let gate = &self.shared.gate;
-        loop {
-            let (admission, events) =
-                gate.locked(|machine| (machine.admit(now), machine.take_events()));
-            match admission {
-                Admission::NeedsTime => now = clock(),
-                Admission::Admitted(period) => {
-                    let permit = Permit::new(self, period);
-                    self.tell(&events);
-                    return Ok(permit);
-                }
-                Admission::Rejected(rejection) => {
-                    self.tell(&events);
-                    return Err(self.reject(rejection));
-                }
-            }
+    pub(crate) fn tell(&self, told: &Told) {
+        self.count_stale(told.stale);
+        if !told.events.is_empty() {
+            self.shared.listeners.tell(self, &told.events);
         }
-    }
-
-    fn record_locked(&self, period: Period, verdict: Verdict, clock: &mut dyn FnMut() -> Now) {
-        let gate = &self.shared.gate;
-        let mut now = Now::Unread;
-        loop {
-            let (recorded, events) = gate.locked(|machine| {
-                (gate.record(machine, period, verdict, now), machine.take_events())
-            });
-            match recorded {
-                Recorded::NeedsTime => now = clock(),
-                Recorded::Counted => return self.tell(&events),
-                Recorded::Stale => {
-                    self.shared.stale.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Machine)) {
-        let events = self.shared.gate.locked_with_run(|machine| {
-            change(machine);
-            machine.take_events()
-        });
-        self.tell(&events);
-    }
-
-    fn reject(&self, rejection: Rejection) -> Rejection {
-        self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-        rejection
-    }
-
-    fn tell(&self, events: &[Event]) {
-        if events.is_empty() {
-            return;
-        }
-        // One step opens at most once.
-        if events.iter().any(|event| matches!(event, Event::Transition { to: State::Open, .. })) {
-            self.shared.opened.fetch_add(1, Ordering::Relaxed);
-        }
-        self.shared.listeners.tell(self, events);
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rank {
+    Ordinary,
+    Priority,
+}
+
 /// A clock to be read at most once.
-fn once(now: impl FnOnce() -> Instant) -> impl FnMut() -> Now {
+fn once(now: impl FnOnce() -> Instant) -> impl FnMut() -> Option<Instant> {
     let mut now = Some(now);
-    move || now.take().map_or(Now::Unreadable, |now| Now::At(now()))
+    move || now.take().map(|now| now())
 }
 
 impl fmt::Debug for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Breaker")
             .field("state", &self.state())
-            .field("counts", &self.counts())
             .field("totals", &self.totals())
             .finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
-use std::time::Instant;
+use std::{borrow::Borrow, time::Instant};
 
-use backstop_error_taxonomy::{Class, Classify, Kind};
+use backstop_error_taxonomy::{Class, Classify};
 
 use crate::{Breaker, Permit, Rejection};
 
@@ -45,15 +45,17 @@ impl Breaker {
     ///
     /// # Errors
     /// The call was rejected, or failed.
+    #[inline]
     pub fn call<T, E: Classify>(
         &self,
         now: impl Fn() -> Instant,
         op: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, CallError<E>> {
-        let guard = OnPanic { permit: Some(self.admit(&now)?), now: &now };
-        let result = op();
-        guard.judge(&result);
-        result.map_err(CallError::Failed)
+        let permit = self.admit(&now)?;
+        match permit.call(now, op) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(CallError::Failed(error)),
+        }
     }
 
     /// Makes one asynchronous call if it is admitted, as [`call`](Self::call) does.
@@ -67,69 +69,59 @@ impl Breaker {
         now: impl Fn() -> Instant,
         op: impl FnOnce() -> F,
     ) -> Result<T, CallError<E>> {
-        let guard = OnPanic { permit: Some(self.admit(&now)?), now: &now };
+        self.admit(&now)?.call_async(now, op).await.map_err(CallError::Failed)
+    }
+}
+
+impl<B: Borrow<Breaker>> Permit<B> {
+    /// Makes the call that this permit is for, and [judges](Self::judge) its result.
+    ///
+    /// A panic in `op` counts as a failure and goes on.
+    ///
+    /// # Errors
+    /// The call failed.
+    #[inline]
+    pub fn call<T, E: Classify>(
+        self,
+        now: impl Fn() -> Instant,
+        op: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut guard = OnPanic { permit: self, now: &now };
+        let result = op();
+        guard.permit.settle_by(&result, &now);
+        result
+    }
+
+    /// Makes the asynchronous call that this permit is for, as [`call`](Self::call) does.
+    ///
+    /// Dropping the future releases the permit without a verdict.
+    ///
+    /// # Errors
+    /// The call failed.
+    #[inline]
+    pub async fn call_async<T, E: Classify, F: Future<Output = Result<T, E>>>(
+        self,
+        now: impl Fn() -> Instant,
+        op: impl FnOnce() -> F,
+    ) -> Result<T, E> {
+        let mut guard = OnPanic { permit: self, now: &now };
         let result = op().await;
-        guard.judge(&result);
-        result.map_err(CallError::Failed)
+        guard.permit.settle_by(&result, &now);
+        result
     }
-}
-
-impl Permit<'_> {
-    /// Gives the verdict that a result's class calls for.
-    ///
-    /// | result | verdict |
-    /// |---|---|
-    /// | `Ok` | success |
-    /// | an error that [counts for a breaker](Class::counts_for_breaker) | failure |
-    /// | an answer all the same: a reject, missing funds, an invalid request, ... | success |
-    /// | anything else: a refusal by another breaker, a cancelled call, bad data, ... | none |
-    ///
-    /// The last row is about this side or says too little, so it must not close a breaker either.
-    /// Validate a request before asking for a permit: an invalid request counts as answered.
-    pub fn judge<T, E: Classify>(self, result: &Result<T, E>, now: impl FnOnce() -> Instant) {
-        match result {
-            Ok(_) => self.success(now),
-            Err(error) if error.class().counts_for_breaker() => self.failure(now),
-            Err(error) if answered(error.class()) => self.success(now),
-            Err(_) => self.ignore(),
-        }
-    }
-}
-
-/// The other side was reached, understood the request and said no.
-const fn answered(class: Class) -> bool {
-    !class.is_breaker_refusal()
-        && matches!(
-            class.kind(),
-            Kind::Invalid
-                | Kind::Auth
-                | Kind::NotFound
-                | Kind::Conflict
-                | Kind::Precondition
-                | Kind::InsufficientFunds
-                | Kind::Rejected
-                | Kind::Unsupported
-        )
 }
 
 /// A permit that has a clock at hand should the call panic.
-struct OnPanic<'b, N: Fn() -> Instant> {
-    permit: Option<Permit<'b>>,
+struct OnPanic<B: Borrow<Breaker>, N: Fn() -> Instant> {
+    permit: Permit<B>,
     now: N,
 }
 
-impl<N: Fn() -> Instant> OnPanic<'_, N> {
-    fn judge<T, E: Classify>(mut self, result: &Result<T, E>) {
-        if let Some(permit) = self.permit.take() {
-            permit.judge(result, &self.now);
-        }
-    }
-}
-
-impl<N: Fn() -> Instant> Drop for OnPanic<'_, N> {
+impl<B: Borrow<Breaker>, N: Fn() -> Instant> Drop for OnPanic<B, N> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            permit.end(&self.now);
+        if !self.permit.is_exempt() {
+            self.permit.settle_dropped(&self.now);
         }
     }
 }

@@ -1,9 +1,11 @@
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use crate::Counts;
 
 /// What the breaker does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum State {
     /// Calls pass and their verdicts are counted.
@@ -70,6 +72,8 @@ pub enum Rule {
     FailureCount,
     /// Share of failures within the window.
     FailureRate,
+    /// Share of slow calls within the window.
+    SlowRate,
 }
 
 impl fmt::Display for Rule {
@@ -78,6 +82,7 @@ impl fmt::Display for Rule {
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::FailureCount => "failure_count",
             Self::FailureRate => "failure_rate",
+            Self::SlowRate => "slow_rate",
         })
     }
 }
@@ -104,9 +109,18 @@ pub enum Event {
         from: State,
         /// The state after.
         to: State,
+        /// When, by the caller's clock; `None` where nobody told the time.
+        ///
+        /// That is so for a switch by hand, and for a permit that was lost to a panic.
+        at: Option<Instant>,
         /// Grows with every transition, so that a listener on several threads can order them.
         period: u64,
         /// The counts of the state before.
         counts: Counts,
+    },
+    /// A probe outlived its lease, so that its slot is free again.
+    ProbeReclaimed {
+        /// The period whose slot it had.
+        period: u64,
     },
 }

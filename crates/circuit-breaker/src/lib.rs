@@ -43,27 +43,42 @@
 //! Nothing else can fail.
 
 mod policy;
+mod policy_error;
 mod counts;
 mod event;
 mod rejection;
+mod trip;
 mod state;
 mod window;
+mod history;
+mod time;
 mod word;
+mod allowance;
 mod gate;
 mod listeners;
 mod breaker;
+mod control;
 mod permit;
 mod call;
+mod snapshot;
+mod registry;
+#[cfg(feature = "serde")]
+mod kinds;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
 mod sync;
 
 pub use breaker::Breaker;
 pub use call::CallError;
+pub use control::IllegalTransition;
 pub use counts::{Counts, Totals};
 pub use event::{Event, Rule, State};
+pub use history::Trip;
 pub use permit::Permit;
-pub use policy::{Policy, PolicyError, ProbeRule};
+pub use policy::{AfterHalfOpen, Initial, Policy, ProbeRule, Verdict};
+pub use policy_error::{PolicyError, Problem};
+pub use registry::{Occupancy, Registry};
 pub use rejection::{Reason, Rejection};
+pub use snapshot::Snapshot;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,10 +1,8 @@
-#![expect(clippy::float_arithmetic, reason = "rates and factors are statistics, never amounts")]
-
 use std::time::Duration;
 
-use backstop_error_taxonomy::{Class, Classify, Kind};
+use backstop_error_taxonomy::{Class, Kind};
 
-use crate::{Counts, Rule, word::RUN_MAX};
+use crate::{PolicyError, policy_error, trip};
 
 /// One verdict is enough for a rate to trip, unless the policy asks for more.
 const MIN_CALLS_DEFAULT: u32 = 1;
@@ -12,8 +10,15 @@ const MIN_CALLS_DEFAULT: u32 = 1;
 /// One probe at a time: a service that has just failed should not meet a herd.
 const PROBES_DEFAULT: u32 = 1;
 
-/// Verdicts a count window may hold; a bit each, so 128 KiB.
-const WINDOW_SIZE_MAX: u32 = 1 << 20;
+#[cfg(feature = "serde")]
+const fn min_calls_default() -> u32 {
+    MIN_CALLS_DEFAULT
+}
+
+#[cfg(feature = "serde")]
+const fn probes_default() -> u32 {
+    PROBES_DEFAULT
+}
 
 /// When the breaker opens, for how long, and what closes it again.
 ///
@@ -21,12 +26,17 @@ const WINDOW_SIZE_MAX: u32 = 1 << 20;
 ///
 /// | setting | default |
 /// |---|---|
-/// | `consecutive_failures`, `failure_count`, `failure_rate` | not used |
-/// | `count_window` | none; needed by count and rate |
-/// | `min_calls` | 1 verdict in the window before the rate can trip |
+/// | `consecutive_failures`, `failure_count`, `failure_rate`, `slow_rate` | not used |
+/// | `count_window`, `time_window` | none; needed by count and rates |
+/// | `slow_call` | none: calls are not timed; needed by the slow rate |
+/// | `min_calls` | 1 verdict in the window before a rate can trip |
 /// | `probes` | 1 |
 /// | `probe_rule` | [`ProbeRule::All`] |
-/// | `escalation` | none: every open time is the same |
+/// | `probe_lease`, `half_open_max` | none: a probe that never ends keeps its slot |
+/// | `escalation`, `open_jitter` | none: every open time is the same |
+/// | `verdict` | what [`Permit::judge`](crate::Permit::judge) says |
+/// | `initial` | [`Initial::Closed`] |
+/// | `dry_run` | off |
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,53 +44,136 @@ const WINDOW_SIZE_MAX: u32 = 1 << 20;
 ///
 /// let policy = Policy::new(Duration::from_secs(30))
 ///     .with_consecutive_failures(5)
-///     .with_count_window(100)
+///     .with_time_window(Duration::from_secs(60), 12)
 ///     .with_failure_rate(0.5)
+///     .with_slow_calls(Duration::from_secs(2), 0.8)
 ///     .with_min_calls(20)
 ///     .with_probes(3)
 ///     .with_probe_rule(ProbeRule::AtLeast(2))
+///     .with_probe_lease(Duration::from_secs(10))
 ///     .with_escalation(2.0, Duration::from_secs(600));
 /// assert!(Breaker::new(policy).is_ok());
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Policy {
-    consecutive_failures: Option<u32>,
-    failure_count: Option<u32>,
-    failure_rate: Option<f64>,
-    window_size: Option<u32>,
-    min_calls: u32,
-    open_time: Duration,
-    escalation: Option<Escalation>,
-    probes: u32,
-    probe_rule: ProbeRule,
+    pub(crate) consecutive_failures: Option<u32>,
+    pub(crate) failure_count: Option<u32>,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_rate: Option<f64>,
+    pub(crate) slow_call: Option<Duration>,
+    pub(crate) window: Option<Span>,
+    #[cfg_attr(feature = "serde", serde(default = "min_calls_default"))]
+    pub(crate) min_calls: u32,
+    pub(crate) open_time: Duration,
+    pub(crate) escalation: Option<Escalation>,
+    pub(crate) open_jitter: Option<Jitter>,
+    #[cfg_attr(feature = "serde", serde(default = "probes_default"))]
+    pub(crate) probes: u32,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) probe_rule: ProbeRule,
+    pub(crate) probe_lease: Option<Duration>,
+    pub(crate) half_open_max: Option<HalfOpenMax>,
+    /// Few, so that a list is the fastest map; the last of a kind counts.
+    #[cfg_attr(feature = "serde", serde(default, with = "crate::kinds"))]
+    pub(crate) verdicts: Vec<(Kind, Verdict)>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) initial: Initial,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(crate) dry_run: bool,
+}
+
+/// How far back the window reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub(crate) enum Span {
+    Count(u32),
+    Time { length: Duration, slices: u32 },
 }
 
 /// How the probes of a half-open period are judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ProbeRule {
-    /// All probes must succeed; the first failure reopens.
+    /// All probes must be good; the first bad one reopens.
+    ///
+    /// A slow success is a bad probe where the slow rate is a trip rule.
     #[default]
     All,
-    /// So many successes close; the failure that puts them out of reach reopens.
+    /// So many good probes close; the bad one that puts them out of reach reopens.
     AtLeast(u32),
-    /// After the last probe, the policy's failure rate decides.
+    /// After the last probe, the policy's failure rate and slow rate decide.
     Rate,
+}
+
+/// What the result of a call is to the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Verdict {
+    /// It speaks for the other side.
+    Success,
+    /// It speaks against the other side.
+    Failure,
+    /// It says nothing of the other side: no count, and a probe's slot is free again.
+    Ignored,
+}
+
+/// The state of a breaker that nobody has called yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Initial {
+    /// Calls pass.
+    #[default]
+    Closed,
+    /// Nothing passes for one open time, which starts when the breaker is first told the time.
+    Open,
+    /// Nothing passes until a reset.
+    ForcedOpen,
+    /// Everything passes and nothing is counted.
+    Disabled,
+    /// Everything passes and is counted.
+    MetricsOnly,
+}
+
+/// Where a half-open period goes that took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum AfterHalfOpen {
+    /// Back to open: nothing has shown that the other side is well.
+    Open,
+    /// On to closed: nothing has shown that it is not.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct HalfOpenMax {
+    pub(crate) time: Duration,
+    pub(crate) then: AfterHalfOpen,
 }
 
 /// The open time grows by a factor from one reopening to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Escalation {
-    factor: f64,
-    open_time_max: Duration,
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Escalation {
+    pub(crate) factor: f64,
+    pub(crate) open_time_max: Duration,
 }
 
-/// What the verdicts of the probes so far say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProbeVerdict {
-    Wait,
-    Close,
-    Reopen,
+/// Each open time is cut by a random part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Jitter {
+    pub(crate) share: f64,
+    pub(crate) seed: u64,
 }
 
 impl Policy {
@@ -93,18 +186,24 @@ impl Policy {
             consecutive_failures: None,
             failure_count: None,
             failure_rate: None,
-            window_size: None,
+            slow_rate: None,
+            slow_call: None,
+            window: None,
             min_calls: MIN_CALLS_DEFAULT,
             open_time,
             escalation: None,
+            open_jitter: None,
             probes: PROBES_DEFAULT,
             probe_rule: ProbeRule::All,
+            probe_lease: None,
+            half_open_max: None,
+            verdicts: Vec::new(),
+            initial: Initial::Closed,
+            dry_run: false,
         }
     }
 
     /// Opens after `failures` failures in a row.
-    ///
-    /// Alone, this is the cheapest rule: no lock, and no write for a success after a success.
     #[must_use]
     pub const fn with_consecutive_failures(mut self, failures: u32) -> Self {
         self.consecutive_failures = Some(failures);
@@ -127,14 +226,42 @@ impl Policy {
         self
     }
 
-    /// Judges by exactly the last `size` verdicts.
+    /// Opens when calls of `limit` or longer are at least the share `rate` of the window's verdicts.
+    ///
+    /// More than 0, at most 1.
+    /// A call that fails slowly is both.
     #[must_use]
-    pub const fn with_count_window(mut self, size: u32) -> Self {
-        self.window_size = Some(size);
+    pub const fn with_slow_calls(mut self, limit: Duration, rate: f64) -> Self {
+        self.slow_rate = Some(rate);
+        self.with_slow_call(limit)
+    }
+
+    /// Counts calls of `limit` or longer as slow, without a rule that trips on them.
+    #[must_use]
+    pub const fn with_slow_call(mut self, limit: Duration) -> Self {
+        self.slow_call = Some(limit);
         self
     }
 
-    /// Lets the failure rate trip only with at least `calls` verdicts in the window.
+    /// Judges by exactly the last `size` verdicts.
+    #[must_use]
+    pub const fn with_count_window(mut self, size: u32) -> Self {
+        self.window = Some(Span::Count(size));
+        self
+    }
+
+    /// Judges by the verdicts of the last `length`, which is divided into so many slices.
+    ///
+    /// The window is the current slice and the ones before it, so it reaches back between
+    /// `length` less a slice and `length`.
+    /// A verdict is booked in the slice in which it arrives.
+    #[must_use]
+    pub const fn with_time_window(mut self, length: Duration, slices: u32) -> Self {
+        self.window = Some(Span::Time { length, slices });
+        self
+    }
+
+    /// Lets a rate trip only with at least `calls` verdicts in the window.
     #[must_use]
     pub const fn with_min_calls(mut self, calls: u32) -> Self {
         self.min_calls = calls;
@@ -157,6 +284,20 @@ impl Policy {
         self
     }
 
+    /// Takes the slot from a probe that has not ended within `lease`; its later result is stale.
+    #[must_use]
+    pub const fn with_probe_lease(mut self, lease: Duration) -> Self {
+        self.probe_lease = Some(lease);
+        self
+    }
+
+    /// Ends a half-open period that has lasted `time`, whatever its probes do.
+    #[must_use]
+    pub const fn with_half_open_max(mut self, time: Duration, then: AfterHalfOpen) -> Self {
+        self.half_open_max = Some(HalfOpenMax { time, then });
+        self
+    }
+
     /// Multiplies the open time by `factor` at each reopening, up to `open_time_max`.
     ///
     /// A close starts it afresh.
@@ -166,218 +307,82 @@ impl Policy {
         self
     }
 
+    /// Cuts each open time by a random part of up to `share` of it.
+    ///
+    /// More than 0, at most 1.
+    /// It keeps breakers of several processes from probing together, and the limit of the
+    /// escalation holds with it.
+    /// The same `seed` draws the same open times.
+    #[must_use]
+    pub const fn with_open_jitter(mut self, share: f64, seed: u64) -> Self {
+        self.open_jitter = Some(Jitter { share, seed });
+        self
+    }
+
+    /// Judges errors of `kind` as `verdict` says, instead of the usual way.
+    ///
+    /// A refusal by a breaker is ignored whatever its kind.
+    #[must_use]
+    pub fn with_verdict(mut self, kind: Kind, verdict: Verdict) -> Self {
+        self.verdicts.retain(|(other, _)| *other != kind);
+        self.verdicts.push((kind, verdict));
+        self
+    }
+
+    /// Starts in the state `initial`.
+    #[must_use]
+    pub const fn with_initial(mut self, initial: Initial) -> Self {
+        self.initial = initial;
+        self
+    }
+
+    /// Lets the breaker work as usual but reject nothing.
+    ///
+    /// What would be rejected is admitted, counted in
+    /// [`Totals::would_reject`](crate::Totals::would_reject), and its result does not judge.
+    #[must_use]
+    pub const fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
     /// Every setting is possible, alone and with the others.
-    pub(crate) fn check(&self) -> Result<(), PolicyError> {
-        self.check_trip()?;
-        self.check_probes()?;
-        if let Some(Escalation { factor, open_time_max }) = self.escalation {
-            if !(factor.is_finite() && factor >= 1.0) {
-                return Err(PolicyError::Factor { factor });
-            }
-            if open_time_max < self.open_time {
-                return Err(PolicyError::OpenTimeMax { open_time_max, open_time: self.open_time });
-            }
-        }
-        Ok(())
+    ///
+    /// # Errors
+    /// Every setting that is not, at once.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        policy_error::check(self)
     }
 
-    fn check_trip(&self) -> Result<(), PolicyError> {
-        let (count, rate) = (self.failure_count, self.failure_rate);
-        if self.consecutive_failures.is_none() && count.is_none() && rate.is_none() {
-            return Err(PolicyError::NoRule);
-        }
-        if let Some(failures) = self.consecutive_failures
-            && !(1..=RUN_MAX).contains(&failures)
-        {
-            return Err(PolicyError::ConsecutiveFailures { failures });
-        }
-        if let Some(rate) = rate
-            && !(rate > 0.0 && rate <= 1.0)
-        {
-            return Err(PolicyError::FailureRate { rate });
-        }
-        let Some(size) = self.window_size else {
-            return if count.or(rate.map(|_| 1)).is_some() {
-                Err(PolicyError::NoWindow)
-            } else {
-                Ok(())
-            };
-        };
-        if !(1..=WINDOW_SIZE_MAX).contains(&size) {
-            return Err(PolicyError::WindowSize { size });
-        }
-        if !(1..=size).contains(&self.min_calls) {
-            return Err(PolicyError::MinCalls { calls: self.min_calls, size });
-        }
-        match count {
-            Some(failures) if !(1..=size).contains(&failures) => {
-                Err(PolicyError::FailureCount { failures, size })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    const fn check_probes(&self) -> Result<(), PolicyError> {
-        let probes = self.probes;
-        match self.probe_rule {
-            _ if probes == 0 => Err(PolicyError::Probes),
-            ProbeRule::AtLeast(successes) if successes == 0 || successes > probes => {
-                Err(PolicyError::ProbeSuccesses { successes, probes })
-            }
-            ProbeRule::Rate if self.failure_rate.is_none() => Err(PolicyError::ProbeRate),
-            _ => Ok(()),
-        }
-    }
-
-    pub(crate) const fn window_size(&self) -> Option<u32> {
-        self.window_size
-    }
-
-    pub(crate) const fn probes(&self) -> u32 {
-        self.probes
-    }
-
-    /// The threshold, if the run of failures is all the policy looks at.
-    pub(crate) const fn run_threshold_alone(&self) -> Option<u32> {
-        match self.window_size {
-            None => self.consecutive_failures,
-            Some(_) => None,
-        }
-    }
-
-    /// The open time of the opening after `reopenings` reopenings without a close in between.
-    pub(crate) fn open_time(&self, reopenings: u32) -> Duration {
-        match self.escalation {
-            Some(Escalation { factor, open_time_max }) if reopenings > 0 => {
-                let power = factor.powi(i32::try_from(reopenings).unwrap_or(i32::MAX));
-                // An overflow is beyond the limit, whatever the limit.
-                Duration::try_from_secs_f64(self.open_time.as_secs_f64() * power)
-                    .map_or(open_time_max, |time| time.min(open_time_max))
-            }
-            _ => self.open_time,
-        }
-    }
-
-    /// The trip rules that hold at `counts`.
-    pub(crate) fn rules_met(&self, counts: Counts) -> impl Iterator<Item = Rule> + use<> {
-        let reached = |limit: Option<u32>, n: u32| limit.is_some_and(|limit| n >= limit);
-        let rate = counts.total() >= self.min_calls && self.rate_met(counts);
-        [
-            (reached(self.consecutive_failures, counts.consecutive_failures))
-                .then_some(Rule::ConsecutiveFailures),
-            reached(self.failure_count, counts.failure).then_some(Rule::FailureCount),
-            rate.then_some(Rule::FailureRate),
-        ]
-        .into_iter()
-        .flatten()
-    }
-
-    pub(crate) fn judge_probes(&self, counts: Counts) -> ProbeVerdict {
-        let needed = match self.probe_rule {
-            ProbeRule::All => self.probes,
-            ProbeRule::AtLeast(successes) => successes,
-            ProbeRule::Rate => return self.judge_probes_by_rate(counts),
-        };
-        if counts.success >= needed {
-            ProbeVerdict::Close
-        } else if counts.failure > self.probes - needed {
-            ProbeVerdict::Reopen
-        } else {
-            ProbeVerdict::Wait
-        }
-    }
-
-    fn judge_probes_by_rate(&self, counts: Counts) -> ProbeVerdict {
-        if counts.total() < self.probes {
-            ProbeVerdict::Wait
-        } else if self.rate_met(counts) {
-            ProbeVerdict::Reopen
-        } else {
-            ProbeVerdict::Close
-        }
-    }
-
-    /// Division rounds correctly, so 3 of 10 is exactly the number written as 0.3.
-    fn rate_met(&self, counts: Counts) -> bool {
-        matches!((self.failure_rate, counts.failure_rate()), (Some(limit), Some(rate)) if rate >= limit)
-    }
-}
-
-/// A setting of the policy is impossible; nothing was built.
-///
-/// ```
-/// use std::time::Duration;
-/// use backstop_circuit_breaker::{Breaker, Policy};
-///
-/// let policy = Policy::new(Duration::from_secs(1)).with_failure_rate(0.5).with_count_window(10);
-/// let error = Breaker::new(policy.with_min_calls(11)).unwrap_err();
-/// assert_eq!(error.setting(), "min_calls");
-/// assert_eq!(error.to_string(), "min_calls is 11; it must be 1 to the window size of 10");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are what the messages print")]
-pub enum PolicyError {
-    /// A breaker that can never open.
-    #[error("trip has no rule; give consecutive failures, a failure count or a failure rate")]
-    NoRule,
-    /// Zero, or more than the state word can count.
-    #[error("trip.consecutive_failures is {failures}; it must be 1 to {RUN_MAX}")]
-    ConsecutiveFailures { failures: u32 },
-    /// Zero, or more than the window can hold.
-    #[error("trip.failure_count is {failures}; it must be 1 to the window size of {size}")]
-    FailureCount { failures: u32, size: u32 },
-    /// Not a share.
-    #[error("trip.failure_rate is {rate}; it must be more than 0 and at most 1")]
-    FailureRate { rate: f64 },
-    /// A count or a rate of nothing.
-    #[error("window is missing; a failure count and a failure rate need one")]
-    NoWindow,
-    /// Zero, or more than is kept.
-    #[error("window.size is {size}; it must be 1 to {WINDOW_SIZE_MAX}")]
-    WindowSize { size: u32 },
-    /// Zero, or more than the window can hold, so that the rate could never trip.
-    #[error("min_calls is {calls}; it must be 1 to the window size of {size}")]
-    MinCalls { calls: u32, size: u32 },
-    /// A breaker that can never close.
-    #[error("probes is 0; it must be at least 1")]
-    Probes,
-    /// Zero, or more than there are probes.
-    #[error("verdict.successes is {successes}; it must be 1 to the number of probes, {probes}")]
-    ProbeSuccesses { successes: u32, probes: u32 },
-    /// A verdict by a rate that is not set.
-    #[error("verdict is by rate; it needs trip.failure_rate")]
-    ProbeRate,
-    /// Not a number, or it would shrink the open time.
-    #[error("open_factor is {factor}; it must be a finite number of at least 1")]
-    Factor { factor: f64 },
-    /// A limit below where the open time starts.
-    #[error("open_time_max is {open_time_max:?}; it must be at least the open time, {open_time:?}")]
-    OpenTimeMax { open_time_max: Duration, open_time: Duration },
-}
-
-impl PolicyError {
-    /// The setting at fault, as a dotted name.
-    pub const fn setting(&self) -> &'static str {
-        match self {
-            Self::NoRule => "trip",
-            Self::ConsecutiveFailures { .. } => "trip.consecutive_failures",
-            Self::FailureCount { .. } => "trip.failure_count",
-            Self::FailureRate { .. } => "trip.failure_rate",
-            Self::NoWindow => "window",
-            Self::WindowSize { .. } => "window.size",
-            Self::MinCalls { .. } => "min_calls",
-            Self::Probes => "probes",
-            Self::ProbeSuccesses { .. } => "verdict.successes",
-            Self::ProbeRate => "verdict",
-            Self::Factor { .. } => "open_factor",
-            Self::OpenTimeMax { .. } => "open_time_max",
+    /// The verdict for an error of this class.
+    ///
+    /// | class | verdict |
+    /// |---|---|
+    /// | a refusal by a breaker | ignored |
+    /// | of a kind [set by hand](Self::with_verdict) | as set |
+    /// | [counts for a breaker](Class::counts_for_breaker) | failure |
+    /// | an answer all the same: a reject, missing funds, an invalid request, ... | success |
+    /// | anything else: a cancelled call, bad data, ... | ignored |
+    ///
+    /// The last row is about this side or says too little, so it must not close a breaker either.
+    pub fn verdict(&self, class: Class) -> Verdict {
+        let own = self.verdicts.iter().find(|(kind, _)| *kind == class.kind());
+        match own {
+            Some((_, verdict)) if !class.is_breaker_refusal() => *verdict,
+            _ => usual_verdict(class),
         }
     }
 }
 
-impl Classify for PolicyError {
-    fn class(&self) -> Class {
-        Class::of(Kind::Config)
+/// What an error is to a breaker whose policy says nothing of its kind.
+pub(crate) const fn usual_verdict(class: Class) -> Verdict {
+    if class.is_breaker_refusal() {
+        Verdict::Ignored
+    } else if class.counts_for_breaker() {
+        Verdict::Failure
+    } else if trip::is_answer(class.kind()) {
+        Verdict::Success
+    } else {
+        Verdict::Ignored
     }
 }

@@ -12,6 +12,8 @@ pub enum Reason {
     HalfOpenFull,
     /// Somebody forced the breaker open; only a reset ends it.
     ForcedOpen,
+    /// The registry has no room for another key.
+    RegistryFull,
 }
 
 impl fmt::Display for Reason {
@@ -20,6 +22,7 @@ impl fmt::Display for Reason {
             Self::Open => "open",
             Self::HalfOpenFull => "half_open_full",
             Self::ForcedOpen => "forced_open",
+            Self::RegistryFull => "registry_full",
         })
     }
 }
@@ -46,7 +49,7 @@ impl fmt::Display for Reason {
 pub struct Rejection {
     /// Why.
     pub reason: Reason,
-    /// The rest of the open time; `None` where no time will help or none is known.
+    /// The rest of the open time, or of the oldest probe's lease; `None` where neither is known.
     pub retry_after: Option<Duration>,
 }
 
@@ -55,10 +58,13 @@ impl Rejection {
         Self { reason: Reason::Open, retry_after: Some(left) }
     }
 
-    pub(crate) const HALF_OPEN_FULL: Self =
-        Self { reason: Reason::HalfOpenFull, retry_after: None };
+    pub(crate) const fn half_open_full(lease_left: Option<Duration>) -> Self {
+        Self { reason: Reason::HalfOpenFull, retry_after: lease_left }
+    }
 
     pub(crate) const FORCED_OPEN: Self = Self { reason: Reason::ForcedOpen, retry_after: None };
+
+    pub(crate) const REGISTRY_FULL: Self = Self { reason: Reason::RegistryFull, retry_after: None };
 }
 
 impl Classify for Rejection {

@@ -6,43 +6,33 @@
 //! | open | a call arrives when the open time is over | half-open, and the call is a probe |
 //! | half-open | the probes' verdict is good | closed |
 //! | half-open | the probes' verdict is bad | open, for longer if the policy escalates |
-//! | any | `force_open`, `disable`, `metrics_only` | that state, until a reset |
+//! | half-open | it has lasted as long as it may | open or closed, as the policy says |
+//! | open | `half_open` | half-open |
+//! | any | `open`, `force_open`, `disable`, `metrics_only` | that state |
 //! | any | `reset` | closed |
 //!
-//! Every row starts a new period, and so does a reset of a closed breaker.
+//! Every row that changes the state starts a new period, and so does a reset of a closed breaker.
 //! A permit of an earlier period changes nothing.
 
-use std::{
-    mem,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Counts, Event, Policy, Rejection, State, policy::ProbeVerdict, window::Window, word::Period,
+    Counts, Event, Policy, Rejection, State,
+    counts::Outcome,
+    history::History,
+    policy::{AfterHalfOpen, Initial, Span},
+    time::{Moment, Now, left, nanos},
+    trip::{self, ProbeVerdict},
+    window::{Ring, Slices, Window},
+    word::{Flags, Period},
 };
 
-/// How a guarded call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Success,
-    Failure,
-}
-
-/// What is known of the present.
-///
-/// Reading the time costs more than all the rest, so nobody reads it before it is needed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Now {
-    /// Not read yet; the machine answers `NeedsTime`, unchanged, if it cannot go on without.
-    Unread,
-    At(Instant),
-    /// Cannot be read: the permit was dropped by a panic, and there is no clock to ask.
-    Unreadable,
-}
+/// Number of a probe within its breaker.
+pub(crate) type Ordinal = u64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    Admitted(Period),
+    Admitted(Period, Ordinal),
     Rejected(Rejection),
     NeedsTime,
 }
@@ -54,287 +44,541 @@ pub(crate) enum Recorded {
     NeedsTime,
 }
 
+/// Good verdicts that may be booked without the machine, as of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    None,
+    /// So many; with a time window, until its slice ends.
+    Some {
+        many: u64,
+        slice_end: Option<i64>,
+    },
+}
+
+/// A probe in flight.
 #[derive(Clone, Copy, Debug)]
-enum Phase {
-    Closed,
-    Open {
-        /// `None` when nobody knew the time at the opening: the open time starts at the next look,
-        /// so that it may last longer than asked for, never shorter.
-        until: Option<Instant>,
-    },
-    HalfOpen {
-        /// Probes without a verdict.
-        in_flight: u32,
-    },
-    ForcedOpen,
-    Disabled,
-    MetricsOnly,
+struct Probe {
+    ordinal: Ordinal,
+    /// When its lease ends; `i64::MAX` without one.
+    until: i64,
 }
 
 /// Everything a breaker knows, for one thread at a time.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    policy: Policy,
-    phase: Phase,
+    pub(crate) policy: Arc<Policy>,
+    state: State,
     period: Period,
+    /// When the open time or the half-open period ends.
+    ///
+    /// `None` where it has no end, or nobody knew the time at its start: then it starts at the next
+    /// look, so that it may last longer than asked for, never shorter.
+    until: Option<i64>,
+    /// Of the probes while half-open, frozen while open; closed, only the run of failures.
     counts: Counts,
-    window: Option<Window>,
+    /// Probes that failed, or were slow where that counts.
+    bad_probes: u32,
+    next_probe: Ordinal,
+    probes: Vec<Probe>,
+    window: Option<Box<Window>>,
     /// Openings since the last close, less one.
     open_attempt: u32,
     /// Rules told of since the counts started, a bit each.
     announced: u8,
-    /// What has happened since the last [`take_events`](Self::take_events).
-    events: Vec<Event>,
+    opened: u32,
+    reclaimed: u32,
+    history: History,
+    /// Tells this breaker's jitter from that of others with the same policy.
+    pub(crate) draw: u64,
 }
 
 impl Machine {
     /// The policy has been checked.
-    pub(crate) fn new(policy: Policy) -> Self {
-        let window = policy.window_size().map(Window::new);
+    pub(crate) fn new(policy: Arc<Policy>) -> Self {
+        let state = match policy.initial {
+            Initial::Closed => State::Closed,
+            Initial::Open => State::Open,
+            Initial::ForcedOpen => State::ForcedOpen,
+            Initial::Disabled => State::Disabled,
+            Initial::MetricsOnly => State::MetricsOnly,
+        };
         Self {
+            window: window(&policy),
             policy,
-            phase: Phase::Closed,
+            state,
             period: Period::FIRST,
+            until: None,
             counts: Counts::default(),
-            window,
+            bad_probes: 0,
+            next_probe: 0,
+            probes: Vec::new(),
             open_attempt: 0,
             announced: 0,
-            events: Vec::new(),
+            opened: 0,
+            reclaimed: 0,
+            history: History::default(),
+            draw: 0,
         }
     }
 
-    pub(crate) const fn state(&self) -> State {
-        match self.phase {
-            Phase::Closed => State::Closed,
-            Phase::Open { .. } => State::Open,
-            Phase::HalfOpen { .. } => State::HalfOpen,
-            Phase::ForcedOpen => State::ForcedOpen,
-            Phase::Disabled => State::Disabled,
-            Phase::MetricsOnly => State::MetricsOnly,
+    /// Starts the initial open time at the origin.
+    pub(crate) fn start(&mut self) {
+        if self.state == State::Open {
+            self.until = Some(self.open_end(0));
         }
+    }
+
+    /// A machine that goes on where another was, but for its counts and permits.
+    pub(crate) fn resume(&mut self, state: State, until: Option<i64>, open_attempt: u32) {
+        (self.state, self.until, self.open_attempt) = (state, until, open_attempt);
+    }
+
+    pub(crate) const fn state(&self) -> State {
+        self.state
     }
 
     pub(crate) const fn period(&self) -> Period {
         self.period
     }
 
-    pub(crate) const fn counts(&self) -> Counts {
-        self.counts
+    pub(crate) const fn until(&self) -> Option<i64> {
+        self.until
     }
 
     pub(crate) const fn open_attempt(&self) -> u32 {
         self.open_attempt
     }
 
-    /// When the open time ends, if it has an end that is known.
-    pub(crate) const fn open_until(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Open { until } => until,
+    pub(crate) const fn opened(&self) -> u32 {
+        self.opened
+    }
+
+    pub(crate) const fn reclaimed(&self) -> u32 {
+        self.reclaimed
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        u32::try_from(self.probes.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// As of the last call of [`roll`](Self::roll).
+    pub(crate) fn counts(&self) -> Counts {
+        let run = self.counts.consecutive_failures;
+        match &self.window {
+            _ if !self.is_counting() => self.counts,
+            Some(window) => Counts { consecutive_failures: run, ..window.counts() },
+            None => Counts { failure: run.into(), consecutive_failures: run, ..Counts::default() },
+        }
+    }
+
+    pub(crate) fn flags(&self) -> Flags {
+        let policy = &self.policy;
+        Flags {
+            quiet: self.is_quiet(),
+            timed: policy.slow_call.is_some(),
+            sliced: matches!(policy.window, Some(Span::Time { .. })),
+            dry_run: policy.dry_run,
+            own_kinds: !policy.verdicts.is_empty(),
+        }
+    }
+
+    /// One more good verdict would change nothing.
+    ///
+    /// A full window of nothing but good verdicts looks the same after one more of them.
+    fn is_quiet(&self) -> bool {
+        match (&self.state, self.window.as_deref()) {
+            (State::Disabled, _) => true,
+            _ if !self.is_counting() || self.counts.consecutive_failures > 0 => false,
+            (_, None) => true,
+            (_, Some(Window::Ring(ring))) => {
+                ring.is_full() && self.window.as_ref().is_some_and(|w| w.counts().is_clean())
+            }
+            (_, Some(Window::Slices(_))) => false,
+        }
+    }
+
+    /// How many good verdicts may come before the machine has to look again.
+    pub(crate) fn room(&self) -> Room {
+        let Some(window) = &self.window else { return Room::None };
+        if !self.is_counting() || self.counts.consecutive_failures > 0 || self.is_quiet() {
+            return Room::None;
+        }
+        let mut next = self.counts();
+        next.add(Outcome::GOOD, 1);
+        let looms = |rule| self.announced & bit(rule) == 0;
+        if trip::rules_met(&self.policy, next).any(looms) {
+            return Room::None;
+        }
+        let safe = trip::safe_good(&self.policy, self.counts());
+        match &**window {
+            Window::Ring(ring) => {
+                let many = safe.min(ring.room_for_good().into());
+                if many == 0 { Room::None } else { Room::Some { many, slice_end: None } }
+            }
+            // Divided among threads a part of it would be lost, so it is all or nothing.
+            Window::Slices(slices) if safe == u64::MAX => match slices.slice_end() {
+                None => Room::None,
+                slice_end => Room::Some { many: safe, slice_end },
+            },
+            Window::Slices(_) => Room::None,
+        }
+    }
+
+    /// Books good verdicts that were granted by [`room`](Self::room).
+    pub(crate) fn book_good(&mut self, many: u64) {
+        if let Some(window) = &mut self.window {
+            window.push_good(many);
+        }
+    }
+
+    /// When the newest slice ends, if verdicts are counted by time and now.
+    pub(crate) fn slice_end(&self) -> Option<i64> {
+        match self.window.as_deref() {
+            Some(Window::Slices(slices)) => slices.slice_end(),
             _ => None,
         }
     }
 
-    /// Takes over the run of failures from whoever counted it outside.
-    pub(crate) const fn set_run(&mut self, run: u32) {
-        self.counts = Counts { success: 0, failure: run, consecutive_failures: run };
-    }
-
-    pub(crate) fn admit(&mut self, now: Now) -> Admission {
-        match self.phase {
-            Phase::Closed | Phase::Disabled | Phase::MetricsOnly => {
-                Admission::Admitted(self.period)
-            }
-            Phase::Open { until } => {
-                let Now::At(now) = now else { return Admission::NeedsTime };
-                let until = until.unwrap_or_else(|| self.open_end(now));
-                let left = until.saturating_duration_since(now);
-                if left > Duration::ZERO {
-                    self.phase = Phase::Open { until: Some(until) };
-                    return Admission::Rejected(Rejection::open(left));
-                }
-                self.enter(Phase::HalfOpen { in_flight: 0 });
-                self.admit_probe(0)
-            }
-            Phase::HalfOpen { in_flight } => self.admit_probe(in_flight),
-            Phase::ForcedOpen => Admission::Rejected(Rejection::FORCED_OPEN),
+    /// Forgets what is too old, where verdicts are counted by time.
+    pub(crate) fn roll(&mut self, tick: i64) {
+        if self.is_counting()
+            && let Some(window) = &mut self.window
+        {
+            window.roll(tick);
         }
     }
 
-    pub(crate) fn record(&mut self, period: Period, verdict: Verdict, now: Now) -> Recorded {
-        match self.phase {
-            _ if period != self.period => Recorded::Stale,
-            Phase::Closed => self.record_call(verdict, now),
-            Phase::HalfOpen { in_flight } => self.record_probe(in_flight, verdict, now),
-            Phase::MetricsOnly => {
-                let counts = self.preview(verdict);
-                self.take(verdict, counts);
-                self.announce(counts);
-                Recorded::Counted
+    pub(crate) fn admit(&mut self, now: Now, events: &mut Vec<Event>) -> Admission {
+        match (self.state, now) {
+            (State::Closed | State::Disabled | State::MetricsOnly, _) => {
+                Admission::Admitted(self.period, 0)
             }
-            Phase::Disabled => Recorded::Counted,
+            (State::ForcedOpen, _) => Admission::Rejected(Rejection::FORCED_OPEN),
+            (State::HalfOpen, now) if !self.probes_are_timed() => self.admit_probe(now, events),
+            // A breaker without a clock never gets here: only the caller of admit asks.
+            (_, Now::Unread | Now::Unreadable) => Admission::NeedsTime,
+            (State::Open, Now::At(moment)) => {
+                let until = self.until.unwrap_or_else(|| self.open_end(moment.tick));
+                self.until = Some(until);
+                self.history.date_last(moment.tick);
+                if moment.tick < until {
+                    return Admission::Rejected(Rejection::open(left(until, moment.tick)));
+                }
+                self.start_half_open(moment, events);
+                self.admit_probe(now, events)
+            }
+            (State::HalfOpen, Now::At(moment)) if self.end_half_open(moment, events) => {
+                self.admit(now, events)
+            }
+            (State::HalfOpen, Now::At(_)) => self.admit_probe(now, events),
+        }
+    }
+
+    pub(crate) fn record(
+        &mut self,
+        (period, ordinal): (Period, Ordinal),
+        outcome: Outcome,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) -> Recorded {
+        match self.state {
+            _ if period != self.period => Recorded::Stale,
+            State::Disabled => Recorded::Counted,
+            State::Closed | State::MetricsOnly => self.record_call(outcome, now, events),
+            State::HalfOpen => self.record_probe(ordinal, outcome, now, events),
             // No permit is of such a period.
-            Phase::Open { .. } | Phase::ForcedOpen => Recorded::Stale,
+            State::Open | State::ForcedOpen => Recorded::Stale,
         }
     }
 
     /// A permit ends without a verdict: a probe's slot is free again.
-    pub(crate) fn release(&mut self, period: Period) {
-        if let Phase::HalfOpen { in_flight } = &mut self.phase
-            && period == self.period
-        {
-            *in_flight -= 1;
+    pub(crate) fn release(&mut self, (period, ordinal): (Period, Ordinal)) {
+        if self.state == State::HalfOpen && period == self.period {
+            self.probes.retain(|probe| probe.ordinal != ordinal);
         }
     }
 
-    pub(crate) fn force_open(&mut self) {
-        if self.state() != State::ForcedOpen {
-            self.enter(Phase::ForcedOpen);
+    /// Lets time alone do what it does: leases and half-open periods end.
+    pub(crate) fn expire(&mut self, moment: Moment, events: &mut Vec<Event>) {
+        self.roll(moment.tick);
+        if self.state == State::HalfOpen && !self.end_half_open(moment, events) {
+            self.reclaim(moment.tick, events);
         }
     }
 
-    pub(crate) fn disable(&mut self) {
-        if self.state() != State::Disabled {
-            self.enter(Phase::Disabled);
+    /// Opens by hand for the policy's time, or until `until`.
+    pub(crate) fn open(&mut self, moment: Moment, until: Option<i64>, events: &mut Vec<Event>) {
+        if self.state == State::HalfOpen {
+            self.open_attempt = self.open_attempt.saturating_add(1);
+        }
+        if self.state != State::Open {
+            self.enter(State::Open, Now::At(moment), events);
+        }
+        self.until = Some(until.unwrap_or_else(|| self.open_end(moment.tick)));
+    }
+
+    /// Half-open by hand; false where that is no way to go.
+    pub(crate) fn half_open(&mut self, moment: Moment, events: &mut Vec<Event>) -> bool {
+        if self.state == State::Open {
+            self.start_half_open(moment, events);
+        }
+        self.state == State::HalfOpen
+    }
+
+    /// To a state that only a hand leads to.
+    pub(crate) fn switch(&mut self, state: State, events: &mut Vec<Event>) {
+        if self.state != state {
+            self.enter(state, Now::Unread, events);
         }
     }
 
-    pub(crate) fn metrics_only(&mut self) {
-        if self.state() != State::MetricsOnly {
-            self.enter(Phase::MetricsOnly);
+    pub(crate) fn reset(&mut self, events: &mut Vec<Event>) {
+        self.close(Now::Unread, events);
+    }
+
+    /// Puts another policy in force; state, counts and permits stay.
+    pub(crate) fn reconfigure(&mut self, policy: Arc<Policy>) {
+        if policy.window != self.policy.window {
+            let mut next = window(&policy);
+            if let (Some(next), Some(old)) = (&mut next, &self.window) {
+                next.take_over(old);
+            }
+            self.window = next;
         }
+        self.policy = policy;
     }
 
-    pub(crate) fn reset(&mut self) {
-        self.close();
+    const fn is_counting(&self) -> bool {
+        matches!(self.state, State::Closed | State::MetricsOnly)
     }
 
-    /// What happened, in order; empty and without allocation unless something did.
-    pub(crate) fn take_events(&mut self) -> Vec<Event> {
-        mem::take(&mut self.events)
+    fn probes_are_timed(&self) -> bool {
+        self.policy.probe_lease.is_some() || self.policy.half_open_max.is_some()
     }
 
-    fn admit_probe(&mut self, in_flight: u32) -> Admission {
-        if self.counts.total() + in_flight >= self.policy.probes() {
-            return Admission::Rejected(Rejection::HALF_OPEN_FULL);
+    fn start_half_open(&mut self, moment: Moment, events: &mut Vec<Event>) {
+        self.enter(State::HalfOpen, Now::At(moment), events);
+        let max = self.policy.half_open_max.as_ref();
+        self.until = max.map(|max| moment.tick.saturating_add(nanos(max.time)));
+    }
+
+    /// Ends a half-open period that is over; true if it was.
+    fn end_half_open(&mut self, moment: Moment, events: &mut Vec<Event>) -> bool {
+        let Some(max) = self.policy.half_open_max else { return false };
+        // A period that a reconfiguration gave its limit has no end yet: it starts now.
+        let until = self.until.unwrap_or(moment.tick.saturating_add(nanos(max.time)));
+        self.until = Some(until);
+        if moment.tick < until {
+            return false;
         }
-        self.phase = Phase::HalfOpen { in_flight: in_flight + 1 };
-        Admission::Admitted(self.period)
+        // As if somebody had looked right then.
+        let end = Now::At(moment.back_to(until));
+        match max.then {
+            AfterHalfOpen::Open => self.reopen(end, events),
+            AfterHalfOpen::Closed => self.close(end, events),
+        }
+        true
     }
 
-    fn record_call(&mut self, verdict: Verdict, now: Now) -> Recorded {
-        let counts = self.preview(verdict);
-        let trips = self.policy.rules_met(counts).next().is_some();
-        let until = match (trips, now) {
-            (true, Now::Unread) => return Recorded::NeedsTime,
-            (true, Now::At(now)) => Some(self.open_end(now)),
-            (true, Now::Unreadable) | (false, _) => None,
+    fn admit_probe(&mut self, now: Now, events: &mut Vec<Event>) -> Admission {
+        if let Some(tick) = now.tick() {
+            self.reclaim(tick, events);
+        }
+        let taken = self.counts.total().saturating_add(self.in_flight().into());
+        if taken >= self.policy.probes.into() {
+            // A reconfiguration may have asked for fewer probes than have answered already.
+            if self.probes.is_empty() {
+                return self.admit_judged(now, events);
+            }
+            let oldest = self.probes.iter().map(|probe| probe.until).min();
+            let rest = match (oldest, now.tick()) {
+                (Some(until), Some(tick)) if until < i64::MAX => Some(left(until, tick)),
+                _ => None,
+            };
+            return Admission::Rejected(Rejection::half_open_full(rest));
+        }
+        let lease = match (self.policy.probe_lease, now.tick()) {
+            (Some(lease), Some(tick)) => tick.saturating_add(nanos(lease)),
+            _ => i64::MAX,
         };
-        self.take(verdict, counts);
-        if trips {
-            self.announce(counts);
-            self.enter(Phase::Open { until });
+        let ordinal = self.next_probe;
+        self.next_probe = ordinal.wrapping_add(1);
+        self.probes.push(Probe { ordinal, until: lease });
+        Admission::Admitted(self.period, ordinal)
+    }
+
+    /// Admits to what becomes of a half-open period in which nothing is left to wait for.
+    fn admit_judged(&mut self, now: Now, events: &mut Vec<Event>) -> Admission {
+        match trip::judge_probes(&self.policy, self.counts, self.bad_probes) {
+            ProbeVerdict::Close => self.close(now, events),
+            _ if matches!(now, Now::Unread) => return Admission::NeedsTime,
+            ProbeVerdict::Reopen | ProbeVerdict::Wait => self.reopen(now, events),
         }
+        self.admit(now, events)
+    }
+
+    /// Takes the slots of probes whose lease is over.
+    fn reclaim(&mut self, tick: i64, events: &mut Vec<Event>) {
+        let before = self.probes.len();
+        self.probes.retain(|probe| tick < probe.until);
+        for _ in self.probes.len()..before {
+            self.reclaimed = self.reclaimed.saturating_add(1);
+            events.push(Event::ProbeReclaimed { period: self.period.number() });
+        }
+    }
+
+    fn record_call(&mut self, outcome: Outcome, now: Now, events: &mut Vec<Event>) -> Recorded {
+        let is_sliced = matches!(self.window.as_deref(), Some(Window::Slices(_)));
+        match now {
+            Now::Unread if is_sliced => return Recorded::NeedsTime,
+            Now::At(moment) => self.roll(moment.tick),
+            Now::Unread | Now::Unreadable => {}
+        }
+        if self.state == State::Closed && matches!(now, Now::Unread) && self.would_trip(outcome) {
+            return Recorded::NeedsTime;
+        }
+        self.counts.consecutive_failures = self.run_after(outcome);
+        if let Some(window) = &mut self.window {
+            window.push(outcome);
+        }
+        self.reconsider(now, events);
         Recorded::Counted
     }
 
-    /// Books a verdict that leads to `counts`.
-    fn take(&mut self, verdict: Verdict, counts: Counts) {
-        self.counts = counts;
-        if let Some(window) = &mut self.window {
-            window.push(verdict);
+    /// Tells of the rules that hold, and opens a closed breaker if one does.
+    pub(crate) fn reconsider(&mut self, now: Now, events: &mut Vec<Event>) {
+        if !self.is_counting() {
+            return;
         }
+        let counts = self.counts();
+        let trips = trip::rules_met(&self.policy, counts).next().is_some();
+        self.announce(counts, events);
+        if trips && self.state == State::Closed {
+            self.enter(State::Open, now, events);
+            self.until = now.tick().map(|tick| self.open_end(tick));
+        }
+    }
+
+    /// A verdict would open the breaker; of a count window, or of a run of failures.
+    fn would_trip(&self, outcome: Outcome) -> bool {
+        let run = self.run_after(outcome);
+        let counts = match self.window.as_deref() {
+            Some(Window::Ring(ring)) => ring.preview(outcome),
+            _ => Counts { failure: run.into(), ..Counts::default() },
+        };
+        let counts = Counts { consecutive_failures: run, ..counts };
+        trip::rules_met(&self.policy, counts).next().is_some()
     }
 
     /// Tells of the rules that hold, each once until the counts start again.
-    fn announce(&mut self, counts: Counts) {
-        for rule in self.policy.rules_met(counts) {
-            let bit = 1 << rule as u8;
-            if self.announced & bit == 0 {
-                self.announced |= bit;
-                self.events.push(Event::Threshold { rule, counts });
+    fn announce(&mut self, counts: Counts, events: &mut Vec<Event>) {
+        for rule in trip::rules_met(&self.policy, counts) {
+            if self.announced & bit(rule) == 0 {
+                self.announced |= bit(rule);
+                events.push(Event::Threshold { rule, counts });
             }
         }
     }
 
-    fn record_probe(&mut self, in_flight: u32, verdict: Verdict, now: Now) -> Recorded {
-        let counts = probed(self.counts, verdict);
-        let judged = self.policy.judge_probes(counts);
+    fn record_probe(
+        &mut self,
+        ordinal: Ordinal,
+        outcome: Outcome,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) -> Recorded {
+        if matches!(now, Now::Unread) && self.probes_are_timed() {
+            return Recorded::NeedsTime;
+        }
+        if let Now::At(moment) = now {
+            if self.end_half_open(moment, events) {
+                return Recorded::Stale;
+            }
+            self.reclaim(moment.tick, events);
+        }
+        let Some(place) = self.probes.iter().position(|probe| probe.ordinal == ordinal) else {
+            return Recorded::Stale;
+        };
+        let mut counts = self.counts;
+        counts.add(outcome, 1);
+        counts.consecutive_failures = self.run_after(outcome);
+        let is_bad = outcome.failed || (outcome.slow && self.policy.slow_rate.is_some());
+        let bad = self.bad_probes + u32::from(is_bad);
+        let judged = trip::judge_probes(&self.policy, counts, bad);
         if judged == ProbeVerdict::Reopen && matches!(now, Now::Unread) {
             return Recorded::NeedsTime;
         }
-        self.counts = counts;
+        (self.counts, self.bad_probes) = (counts, bad);
+        self.probes.swap_remove(place);
         match judged {
-            ProbeVerdict::Wait => self.phase = Phase::HalfOpen { in_flight: in_flight - 1 },
-            ProbeVerdict::Close => self.close(),
-            ProbeVerdict::Reopen => {
-                self.open_attempt = self.open_attempt.saturating_add(1);
-                let until = match now {
-                    Now::At(now) => Some(self.open_end(now)),
-                    Now::Unread | Now::Unreadable => None,
-                };
-                self.enter(Phase::Open { until });
-            }
+            ProbeVerdict::Wait => {}
+            ProbeVerdict::Close => self.close(now, events),
+            ProbeVerdict::Reopen => self.reopen(now, events),
         }
         Recorded::Counted
     }
 
-    /// The counts of a closed breaker after one more verdict.
-    fn preview(&self, verdict: Verdict) -> Counts {
-        let run = run_after(self.counts, verdict);
-        match &self.window {
-            Some(window) => {
-                Counts { consecutive_failures: run, ..window.preview(self.counts, verdict) }
-            }
-            None => Counts { success: 0, failure: run, consecutive_failures: run },
-        }
+    const fn run_after(&self, outcome: Outcome) -> u32 {
+        if outcome.failed { self.counts.consecutive_failures.saturating_add(1) } else { 0 }
     }
 
-    fn open_end(&self, opened_at: Instant) -> Instant {
-        saturating_add(opened_at, self.policy.open_time(self.open_attempt))
+    fn open_end(&self, opened_at: i64) -> i64 {
+        // Openings and breakers differ in the draw, so their jitters differ too.
+        let draw = self.draw.wrapping_add(u64::from(self.opened).rotate_left(32));
+        let time = trip::open_time(&self.policy, self.open_attempt, draw);
+        opened_at.saturating_add(nanos(time))
     }
 
-    fn close(&mut self) {
+    fn reopen(&mut self, now: Now, events: &mut Vec<Event>) {
+        self.open_attempt = self.open_attempt.saturating_add(1);
+        self.enter(State::Open, now, events);
+        self.until = now.tick().map(|tick| self.open_end(tick));
+    }
+
+    fn close(&mut self, now: Now, events: &mut Vec<Event>) {
         self.open_attempt = 0;
-        self.enter(Phase::Closed);
+        self.enter(State::Closed, now, events);
     }
 
     /// Starts a new period; the only place where state and period change.
-    fn enter(&mut self, phase: Phase) {
-        let (from, counts) = (self.state(), self.counts);
-        self.phase = phase;
+    fn enter(&mut self, to: State, now: Now, events: &mut Vec<Event>) {
+        let (from, counts) = (self.state, self.counts());
+        self.state = to;
         self.period = self.period.next();
-        let to = self.state();
-        if to != State::Open {
-            self.counts = Counts::default();
-            self.announced = 0;
-            if let Some(window) = &mut self.window {
-                window.clear();
-            }
+        self.until = None;
+        self.probes.clear();
+        self.bad_probes = 0;
+        self.announced = 0;
+        self.counts = if to == State::Open { counts } else { Counts::default() };
+        if let Some(window) = &mut self.window {
+            window.clear();
+        }
+        if to == State::Open && from != to {
+            self.opened = self.opened.saturating_add(1);
+            self.history.push(now.tick(), self.open_attempt);
         }
         if from != to {
-            self.events.push(Event::Transition { from, to, period: self.period.number(), counts });
+            let (at, period) = (now.instant(), self.period.number());
+            events.push(Event::Transition { from, to, at, period, counts });
         }
     }
 }
 
-const fn run_after(counts: Counts, verdict: Verdict) -> u32 {
-    match verdict {
-        Verdict::Success => 0,
-        Verdict::Failure => counts.consecutive_failures.saturating_add(1),
-    }
+const fn bit(rule: crate::Rule) -> u8 {
+    1 << rule as u8
 }
 
-/// The counts of a half-open breaker after one more verdict; the limit of probes bounds them.
-const fn probed(counts: Counts, verdict: Verdict) -> Counts {
-    let consecutive_failures = run_after(counts, verdict);
-    match verdict {
-        Verdict::Success => Counts { success: counts.success + 1, consecutive_failures, ..counts },
-        Verdict::Failure => Counts { failure: counts.failure + 1, consecutive_failures, ..counts },
-    }
-}
-
-/// What a clock cannot express any more is a hundred years away, which is as good as never.
-fn saturating_add(at: Instant, by: Duration) -> Instant {
-    const FAR: Duration = Duration::from_hours(100 * 365 * 24);
-    at.checked_add(by).or_else(|| at.checked_add(FAR)).unwrap_or(at)
+fn window(policy: &Policy) -> Option<Box<Window>> {
+    let window = match policy.window? {
+        Span::Count(size) => Window::Ring(Ring::new(size)),
+        Span::Time { length, slices } => {
+            let slice: Duration = length / slices;
+            Window::Slices(Slices::new(slices, nanos(slice)))
+        }
+    };
+    Some(Box::new(window))
 }

@@ -1,5 +1,6 @@
-//! Every interleaving of a few threads on the atomic word, by the loom model checker.
+//! Every interleaving of a few threads on the word, the granted verdicts and the permits.
 //!
+//! By the loom model checker:
 //! `RUSTFLAGS="--cfg loom" cargo test -p backstop-circuit-breaker --test it --release`
 
 use std::{
@@ -27,7 +28,7 @@ fn two_failures_open_once() {
         breaker.admit(|| now).unwrap().failure(|| now);
         thread.join().unwrap();
         assert_eq!((breaker.state(), breaker.totals().opened), (State::Open, 1));
-        assert_eq!(breaker.counts().consecutive_failures, 2);
+        assert_eq!(breaker.counts(|| now).consecutive_failures, 2);
     });
 }
 
@@ -45,7 +46,7 @@ fn a_success_in_between_is_before_or_after_the_opening() {
         breaker.admit(|| now).unwrap().failure(|| now);
         thread.join().unwrap();
         let expected = if breaker.state() == State::Open { (2, 1) } else { (1, 0) };
-        let run = breaker.counts().consecutive_failures;
+        let run = breaker.counts(|| now).consecutive_failures;
         assert_eq!((run, breaker.totals().opened), expected);
     });
 }
@@ -62,7 +63,7 @@ fn a_failure_never_survives_a_reset() {
         // Either it opened and the reset closed, or the reset made it stale.
         let totals = breaker.totals();
         assert_eq!((breaker.state(), totals.opened + totals.stale), (State::Closed, 1));
-        assert_eq!(breaker.counts().consecutive_failures, 0);
+        assert_eq!(breaker.counts(|| now).consecutive_failures, 0);
     });
 }
 
@@ -98,5 +99,89 @@ fn a_rejection_names_the_end_of_an_open_time_that_was() {
         }
         thread.join().unwrap();
         assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+/// Good verdicts of this breaker are granted in advance: its window is not full.
+fn windowed() -> (Breaker, Instant) {
+    let policy = Policy::new(OPEN_TIME).with_count_window(4).with_failure_count(4);
+    (Breaker::new(policy).unwrap(), SystemClock.instant())
+}
+
+#[test]
+fn granted_verdicts_count_once_beside_a_failure() {
+    loom::model(|| {
+        let (breaker, now) = windowed();
+        let other = breaker.clone();
+        let thread = thread::spawn(move || other.admit(|| now).unwrap().failure(|| now));
+        breaker.admit(|| now).unwrap().success(|| now);
+        breaker.admit(|| now).unwrap().success(|| now);
+        thread.join().unwrap();
+        let counts = breaker.counts(|| now);
+        assert_eq!((counts.success, counts.failure), (2, 1));
+    });
+}
+
+#[test]
+fn granted_verdicts_of_two_threads_count_once_each() {
+    loom::model(|| {
+        let (breaker, now) = windowed();
+        let other = breaker.clone();
+        let thread = thread::spawn(move || other.admit(|| now).unwrap().success(|| now));
+        breaker.admit(|| now).unwrap().success(|| now);
+        thread.join().unwrap();
+        assert_eq!(breaker.counts(|| now).success, 2);
+    });
+}
+
+#[test]
+fn a_granted_verdict_never_survives_a_reset() {
+    loom::model(|| {
+        let (breaker, now) = windowed();
+        let other = breaker.clone();
+        let permit = breaker.admit(|| now).unwrap();
+        let thread = thread::spawn(move || other.reset());
+        permit.success(|| now);
+        thread.join().unwrap();
+        assert_eq!(breaker.counts(|| now).total(), 0);
+        assert!(breaker.totals().stale <= 1);
+    });
+}
+
+#[test]
+fn a_granted_verdict_is_of_the_period_or_stale() {
+    loom::model(|| {
+        let now = SystemClock.instant();
+        let policy = Policy::new(OPEN_TIME)
+            .with_time_window(Duration::from_secs(10), 10)
+            .with_failure_count(1);
+        let breaker = Breaker::starting(policy, now).unwrap();
+        // From here on good verdicts of this slice are granted.
+        breaker.admit(|| now).unwrap().success(|| now);
+        let permits = [breaker.admit(|| now).unwrap(), breaker.admit(|| now).unwrap()];
+        let other = breaker.clone();
+        let thread = thread::spawn(move || other.admit(|| now).unwrap().failure(|| now));
+        for permit in permits {
+            permit.success(|| now);
+        }
+        thread.join().unwrap();
+        let (counts, totals) = (breaker.counts(|| now), breaker.totals());
+        assert_eq!((breaker.state(), counts.failure, totals.opened), (State::Open, 1, 1));
+        assert_eq!(counts.success + totals.stale, 3);
+    });
+}
+
+#[test]
+fn a_slot_comes_back_once_whoever_ends_the_probe() {
+    loom::model(|| {
+        let (breaker, now) = breaker(1, Duration::ZERO);
+        breaker.admit(|| now).unwrap().failure(|| now);
+        let probe = breaker.admit(|| now).unwrap();
+        let other = breaker.clone();
+        let thread = thread::spawn(move || other.admit(|| now).map(mem::forget).is_ok());
+        probe.ignore();
+        let taken = thread.join().unwrap();
+        assert_eq!(breaker.probes_in_flight(), u32::from(taken));
+        assert_eq!(breaker.admit(|| now).is_ok(), !taken);
     });
 }

@@ -23,12 +23,18 @@ fn thresholds_come_before_the_transition_they_cause() {
     assert!(events.try_recv().is_err());
     breaker.admit(now).unwrap().failure(now);
 
-    let counts = breaker.counts();
+    let counts = breaker.counts(now);
     assert_eq!((counts.total(), counts.failure), (2, 2));
     let expected = [
         Event::Threshold { rule: Rule::ConsecutiveFailures, counts },
         Event::Threshold { rule: Rule::FailureCount, counts },
-        Event::Transition { from: State::Closed, to: State::Open, period: 1, counts },
+        Event::Transition {
+            from: State::Closed,
+            to: State::Open,
+            at: Some(now()),
+            period: 1,
+            counts,
+        },
     ];
     assert_eq!(events.try_iter().collect::<Vec<_>>(), expected);
 }

@@ -2,69 +2,81 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backstop_circuit_breaker::{Policy, ProbeRule, State};
+use backstop_circuit_breaker::{AfterHalfOpen, Initial, Policy, ProbeRule, Verdict};
 use serde_json::Value;
 
-use super::{Outcome, Stop, check_keys, failed, integer, text};
+use super::{Outcome, check_keys, failed, integer, text};
 
+#[derive(Clone)]
 pub(crate) struct Config {
+    /// As it stands in the file, so that a reconfiguration can replace parts of it.
+    pub(crate) source: Value,
     pub(crate) policy: Policy,
-    /// The state before anybody listens.
-    pub(crate) start: State,
-    pub(crate) classify: BTreeMap<String, Judged>,
-}
-
-/// What a failure of some kind is to the breaker.
-#[derive(Clone, Copy)]
-pub(crate) enum Judged {
-    Success,
-    Failure,
-    Ignored,
+    /// What a failure of a kind is to the breaker; the kinds are the scenario's own.
+    pub(crate) classify: BTreeMap<String, Verdict>,
 }
 
 const KNOWN: &[&str] = &[
     "trip",
     "window",
     "min_calls",
+    "slow_call_ms",
     "open_ms",
     "open_factor",
     "open_max_ms",
     "probes",
     "verdict",
+    "probe_lease_ms",
+    "half_open_max_ms",
+    "half_open_timeout_to",
     "classify",
     "initial_state",
+    "dry_run",
 ];
-const PENDING: &[&str] =
-    &["slow_call_ms", "probe_lease_ms", "half_open_max_ms", "half_open_timeout_to", "dry_run"];
 
 impl Config {
     pub(crate) fn parse(config: &Value) -> Outcome<Self> {
-        check_keys(config, KNOWN, PENDING)?;
-        let start = match config["initial_state"].as_str() {
-            None | Some("closed") => State::Closed,
-            Some("forced_open") => State::ForcedOpen,
-            Some("disabled") => State::Disabled,
-            Some("metrics_only") => State::MetricsOnly,
-            Some("open") => return Err(Stop::Pending),
-            Some(other) => return failed(format!("unknown initial_state {other:?}")),
-        };
-        let mut policy = Policy::new(Duration::from_millis(integer(&config["open_ms"])?));
-        policy = trip(policy, &config["trip"])?;
+        check_keys(config, KNOWN)?;
+        let mut policy = Policy::new(duration(&config["open_ms"])?);
+        policy = trip(policy, config)?;
         policy = window(policy, &config["window"])?;
         if let Some(calls) = number(config, "min_calls")? {
             policy = policy.with_min_calls(calls);
         }
-        if let Some(probes) = number(config, "probes")? {
-            policy = policy.with_probes(probes);
-        }
-        policy = policy.with_probe_rule(probe_rule(&config["verdict"])?);
         policy = escalation(policy, config)?;
-        Ok(Self { policy, start, classify: classify(&config["classify"])? })
+        policy = half_open(policy, config)?;
+        policy = policy.with_initial(initial(config["initial_state"].as_str())?);
+        policy = policy.with_dry_run(config["dry_run"].as_bool().unwrap_or(false));
+        let classify = classify(&config["classify"])?;
+        Ok(Self { source: config.clone(), policy, classify })
+    }
+
+    /// With the given top-level keys replaced.
+    pub(crate) fn merged(&self, changes: &Value) -> Outcome<Self> {
+        let mut source = self.source.clone();
+        for (key, value) in changes.as_object().into_iter().flatten() {
+            source[key] = value.clone();
+        }
+        Self::parse(&source)
     }
 }
 
-fn trip(mut policy: Policy, trip: &Value) -> Outcome<Policy> {
-    check_keys(trip, &["consecutive_failures", "failure_count", "failure_rate"], &["slow_rate"])?;
+/// The format's name of a setting.
+pub(crate) fn format_key(setting: &str) -> &str {
+    match setting {
+        "window.time" => "window.ms",
+        "slow_call" => "slow_call_ms",
+        "open_time_max" => "open_max_ms",
+        "probe_lease" => "probe_lease_ms",
+        "half_open_max" => "half_open_max_ms",
+        "max_keys" => "registry.max_keys",
+        other => other,
+    }
+}
+
+fn trip(mut policy: Policy, config: &Value) -> Outcome<Policy> {
+    let trip = &config["trip"];
+    check_keys(trip, &["consecutive_failures", "failure_count", "failure_rate", "slow_rate"])?;
     if let Some(failures) = number(trip, "consecutive_failures")? {
         policy = policy.with_consecutive_failures(failures);
     }
@@ -74,6 +86,14 @@ fn trip(mut policy: Policy, trip: &Value) -> Outcome<Policy> {
     if let Some(rate) = rate(&trip["failure_rate"])? {
         policy = policy.with_failure_rate(rate);
     }
+    let limit = &config["slow_call_ms"];
+    match (rate(&trip["slow_rate"])?, limit.is_null()) {
+        (Some(rate), false) => policy = policy.with_slow_calls(duration(limit)?, rate),
+        (None, false) => policy = policy.with_slow_call(duration(limit)?),
+        // The type asks for both, so that a limit cannot be missing.
+        (Some(rate), true) => policy = policy.with_slow_calls(Duration::ZERO, rate),
+        (None, true) => {}
+    }
     Ok(policy)
 }
 
@@ -81,22 +101,44 @@ fn window(policy: Policy, window: &Value) -> Outcome<Policy> {
     if window.is_null() {
         return Ok(policy);
     }
-    check_keys(window, &["kind", "size", "ms", "slices"], &[])?;
+    check_keys(window, &["kind", "size", "ms", "slices"])?;
     match text(window, "kind")? {
         "count" => Ok(match number(window, "size")? {
             Some(size) => policy.with_count_window(size),
             None => policy,
         }),
-        "time" => Err(Stop::Pending),
+        "time" => {
+            let slices = number(window, "slices")?.unwrap_or(0);
+            Ok(policy.with_time_window(duration(&window["ms"])?, slices))
+        }
         other => failed(format!("unknown window {other:?}")),
     }
+}
+
+fn half_open(mut policy: Policy, config: &Value) -> Outcome<Policy> {
+    if let Some(probes) = number(config, "probes")? {
+        policy = policy.with_probes(probes);
+    }
+    policy = policy.with_probe_rule(probe_rule(&config["verdict"])?);
+    if !config["probe_lease_ms"].is_null() {
+        policy = policy.with_probe_lease(duration(&config["probe_lease_ms"])?);
+    }
+    let then = match config["half_open_timeout_to"].as_str() {
+        None | Some("open") => AfterHalfOpen::Open,
+        Some("closed") => AfterHalfOpen::Closed,
+        Some(other) => return failed(format!("unknown half_open_timeout_to {other:?}")),
+    };
+    if !config["half_open_max_ms"].is_null() {
+        policy = policy.with_half_open_max(duration(&config["half_open_max_ms"])?, then);
+    }
+    Ok(policy)
 }
 
 fn probe_rule(verdict: &Value) -> Outcome<ProbeRule> {
     if verdict.is_null() {
         return Ok(ProbeRule::All);
     }
-    check_keys(verdict, &["rule", "successes"], &[])?;
+    check_keys(verdict, &["rule", "successes"])?;
     match text(verdict, "rule")? {
         "all" => Ok(ProbeRule::All),
         "rate" => Ok(ProbeRule::Rate),
@@ -110,21 +152,35 @@ fn escalation(policy: Policy, config: &Value) -> Outcome<Policy> {
     if factor.is_none() && limit.is_null() {
         return Ok(policy);
     }
-    let limit =
-        if limit.is_null() { Duration::MAX } else { Duration::from_millis(integer(limit)?) };
+    let limit = if limit.is_null() { Duration::MAX } else { duration(limit)? };
     Ok(policy.with_escalation(factor.unwrap_or(1.0), limit))
 }
 
-fn classify(kinds: &Value) -> Outcome<BTreeMap<String, Judged>> {
+fn initial(state: Option<&str>) -> Outcome<Initial> {
+    match state {
+        None | Some("closed") => Ok(Initial::Closed),
+        Some("open") => Ok(Initial::Open),
+        Some("forced_open") => Ok(Initial::ForcedOpen),
+        Some("disabled") => Ok(Initial::Disabled),
+        Some("metrics_only") => Ok(Initial::MetricsOnly),
+        Some(other) => failed(format!("unknown initial_state {other:?}")),
+    }
+}
+
+fn classify(kinds: &Value) -> Outcome<BTreeMap<String, Verdict>> {
     let kinds = kinds.as_object().into_iter().flatten();
     kinds
-        .map(|(kind, judged)| match judged.as_str() {
-            Some("failure") => Ok((kind.clone(), Judged::Failure)),
-            Some("ignored") => Ok((kind.clone(), Judged::Ignored)),
-            Some("success") => Ok((kind.clone(), Judged::Success)),
-            _ => failed(format!("unknown classification {judged}")),
+        .map(|(kind, verdict)| match verdict.as_str() {
+            Some("failure") => Ok((kind.clone(), Verdict::Failure)),
+            Some("ignored") => Ok((kind.clone(), Verdict::Ignored)),
+            Some("success") => Ok((kind.clone(), Verdict::Success)),
+            _ => failed(format!("unknown classification {verdict}")),
         })
         .collect()
+}
+
+fn duration(ms: &Value) -> Outcome<Duration> {
+    Ok(Duration::from_millis(integer(ms)?))
 }
 
 /// A number that a setting can hold; what is too large stays too large.

@@ -2,12 +2,12 @@
 
 #![expect(clippy::float_arithmetic, reason = "rates are compared with a tolerance")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
-use backstop_circuit_breaker::{Breaker, Counts, Event, Rejection};
+use backstop_circuit_breaker::{Breaker, Counts, Event, Rejection, Totals};
 use serde_json::{Value, json};
 
-use super::{Outcome, check_keys, failed, integer};
+use super::{Outcome, check_keys, failed, integer, target::Target};
 
 const KNOWN: &[&str] = &[
     "admitted",
@@ -25,8 +25,12 @@ const KNOWN: &[&str] = &[
     "admitted_total",
     "rejected_total",
     "rejected_by",
+    "error",
+    "would_reject",
+    "live_keys_max",
 ];
-const PENDING: &[&str] = &["error", "would_reject", "live_keys_max"];
+const COUNTS: &[&str] =
+    &["total", "success", "failure", "slow", "failure_rate", "slow_rate", "consecutive_failures"];
 
 /// What a step came to.
 #[derive(Default)]
@@ -35,6 +39,11 @@ pub(crate) struct Seen {
     pub(crate) rejected: u64,
     pub(crate) rejection: Option<(String, Rejection)>,
     pub(crate) propagated: bool,
+    /// The last call passed although it would have been rejected.
+    pub(crate) is_exempt: bool,
+    /// What was refused, by its names in the format.
+    pub(crate) errors: Vec<String>,
+    pub(crate) live_keys_max: usize,
     pub(crate) events: Vec<Event>,
 }
 
@@ -49,47 +58,49 @@ pub(crate) fn check_expect_keys(expect: &Value) -> Outcome {
     if expect.is_null() {
         return Ok(());
     }
-    check_keys(expect, KNOWN, PENDING)?;
-    for (key, known, pending) in [
-        (
-            "counts",
-            &["total", "success", "failure", "failure_rate", "consecutive_failures"][..],
-            &["slow", "slow_rate"][..],
-        ),
-        ("totals", &["rejected"], &["would_reject"]),
-    ] {
+    check_keys(expect, KNOWN)?;
+    for (key, known) in [("counts", COUNTS), ("totals", &["rejected", "would_reject"])] {
         if !expect[key].is_null() {
-            check_keys(&expect[key], known, pending)?;
+            check_keys(&expect[key], known)?;
         }
     }
     Ok(())
 }
 
 pub(crate) fn check(
-    expect: &Value,
+    step: &Value,
     seen: &Seen,
-    breakers: &[(String, Breaker)],
+    target: &Target,
     events_total: &BTreeMap<String, u64>,
+    now: Instant,
 ) -> Outcome {
-    let (_, breaker) = &breakers[0];
-    for (key, want) in expect.as_object().into_iter().flatten() {
-        let got = match key.as_str() {
-            "admitted" => json!(seen.rejected == 0),
-            "reason" => json!(seen.rejection.as_ref().map(|(_, at)| at.reason.to_string())),
-            "retry_after_ms" => json!(seen.rejection.as_ref().and_then(|(_, at)| millis(at))),
-            "rejected_by" => json!(seen.rejection.as_ref().map(|(name, _)| name)),
-            "state" => json!(breaker.state().to_string()),
-            "states" => states(breakers, want),
-            "counts" => counts(breaker.counts(), want),
-            "totals" => json!({ "rejected": breaker.totals().rejected }),
-            "events" => json!(seen.events.iter().filter_map(transition).collect::<Vec<_>>()),
-            "threshold_events" => json!(thresholds(&seen.events)),
-            "events_total" => totals(events_total, want),
-            "open_attempt" => json!(breaker.open_attempt()),
-            "propagated" => json!(seen.propagated),
-            "admitted_total" => json!(seen.admitted),
-            "rejected_total" => json!(seen.rejected),
-            other => return failed(format!("unknown expectation {other:?}")),
+    let breaker = target.look(step["key"].as_str());
+    for (key, want) in step["expect"].as_object().into_iter().flatten() {
+        let got = match (key.as_str(), &breaker) {
+            ("admitted", _) => json!(seen.rejected == 0),
+            ("reason", _) => json!(seen.rejection.as_ref().map(|(_, at)| at.reason.to_string())),
+            ("retry_after_ms", _) => json!(seen.rejection.as_ref().and_then(|(_, at)| millis(at))),
+            ("rejected_by", _) => json!(seen.rejection.as_ref().map(|(name, _)| name)),
+            ("states", _) => states(target, want),
+            ("events", _) => json!(seen.events.iter().filter_map(transition).collect::<Vec<_>>()),
+            ("threshold_events", _) => json!(thresholds(&seen.events)),
+            ("events_total", _) => totals(events_total, want),
+            ("propagated", _) => json!(seen.propagated),
+            ("admitted_total", _) => json!(seen.admitted),
+            ("rejected_total", _) => json!(seen.rejected),
+            ("would_reject", _) => json!(seen.is_exempt),
+            ("live_keys_max", _) => json!(seen.live_keys_max),
+            ("error", _) => match want.as_str() {
+                Some(name) if seen.errors.iter().any(|error| error == name) => json!(name),
+                _ => json!(seen.errors.first()),
+            },
+            // A key without a breaker is like one whose breaker was just made.
+            ("state", None) => json!("closed"),
+            ("state", Some(breaker)) => json!(breaker.state().to_string()),
+            ("counts", Some(breaker)) => counts(breaker.counts(|| now), want),
+            ("totals", Some(breaker)) => totals_of(breaker.totals(), want),
+            ("open_attempt", Some(breaker)) => json!(breaker.open_attempt()),
+            (other, _) => return failed(format!("unknown expectation {other:?}")),
         };
         let tolerance = if key == "retry_after_ms" { 1.0 } else { 1e-9 };
         if !equal(&sorted(key, want), &got, tolerance) {
@@ -145,9 +156,15 @@ fn only(all: &Value, want: &Value) -> Value {
     keys.map(|(key, _)| (key.clone(), all[key].clone())).collect()
 }
 
-fn states(breakers: &[(String, Breaker)], want: &Value) -> Value {
-    let all: Value =
-        breakers.iter().map(|(name, at)| (name.clone(), json!(at.state().to_string()))).collect();
+fn states(target: &Target, want: &Value) -> Value {
+    let Target::Nested(breakers) = target else { return Value::Null };
+    let state = |breaker: &Breaker| json!(breaker.state().to_string());
+    let all: Value = breakers.iter().map(|(name, at, _)| (name.clone(), state(at))).collect();
+    only(&all, want)
+}
+
+fn totals_of(totals: Totals, want: &Value) -> Value {
+    let all = json!({ "rejected": totals.rejected, "would_reject": totals.would_reject });
     only(&all, want)
 }
 
@@ -156,7 +173,9 @@ fn counts(counts: Counts, want: &Value) -> Value {
         "total": counts.total(),
         "success": counts.success,
         "failure": counts.failure,
+        "slow": counts.slow,
         "failure_rate": counts.failure_rate(),
+        "slow_rate": counts.slow_rate(),
         "consecutive_failures": counts.consecutive_failures,
     });
     only(&all, want)

@@ -11,26 +11,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backstop_circuit_breaker::{Breaker, CallError, Event, Permit, Rejection, State};
-use backstop_clock::{Clock, SystemClock};
-use backstop_testkit::scenarios::Verdict;
+use backstop_circuit_breaker::{Breaker, Event, Snapshot, State, Verdict};
+use backstop_clock::{Clock, SystemClock, Timestamp};
+use backstop_error_taxonomy::Error;
 use serde_json::Value;
 
 use super::{
-    Outcome, Stop, check_keys,
-    config::{Config, Judged},
+    Outcome, check_keys,
     expect::{self, Seen},
-    failed, integer, text,
+    failed, integer,
+    target::{Events, Permits, Target},
+    text,
 };
 
 /// A clock that can be set back, unlike the clock of the tests: an instant is only an argument.
-struct ScriptClock {
+pub(crate) struct ScriptClock {
     start: Instant,
     ms: AtomicU64,
 }
 
 impl ScriptClock {
-    fn now(&self) -> Instant {
+    pub(crate) const fn start(&self) -> Instant {
+        self.start
+    }
+
+    pub(crate) fn now(&self) -> Instant {
         self.start + Duration::from_millis(self.ms.load(Ordering::SeqCst))
     }
 
@@ -43,13 +48,24 @@ impl ScriptClock {
     }
 }
 
-/// One guarded call: a permit of each breaker, outermost first.
-type Permits<'b> = Vec<Permit<'b>>;
+impl Clock for ScriptClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.ms.load(Ordering::SeqCst).cast_signed())
+    }
 
-struct Script<'b> {
+    fn instant(&self) -> Instant {
+        self.now()
+    }
+}
+
+struct Script {
     clock: ScriptClock,
-    breakers: &'b [(String, Breaker)],
-    configs: &'b [Config],
+    target: Target,
+    events: Events,
+    /// Permits by their names, and those that nobody will end.
+    named: BTreeMap<String, Permits>,
+    held: Vec<Permits>,
+    snapshots: BTreeMap<String, Snapshot>,
 }
 
 /// How a guarded call ends.
@@ -61,24 +77,6 @@ enum End<'v> {
     Panic,
 }
 
-const STEPS: &[&str] = &[
-    "call",
-    "calls",
-    "acquire",
-    "finish",
-    "drop",
-    "advance",
-    "clock",
-    "force_open",
-    "disable",
-    "metrics_only",
-    "reset",
-    "listen",
-    "parallel",
-    "read",
-];
-const PENDING_STEPS: &[&str] =
-    &["open", "half_open", "open_for", "open_until", "reconfigure", "snapshot", "restore"];
 const STEP_KEYS: &[&str] = &[
     "at_ms",
     "do",
@@ -87,116 +85,120 @@ const STEP_KEYS: &[&str] = &[
     "kind",
     "duration_ms",
     "times",
+    "key",
+    "keys",
     "as",
     "permit",
     "pattern",
     "ms",
     "to_ms",
+    "until_ms",
+    "config",
+    "from",
     "on",
     "calls",
     "threads",
     "body",
 ];
 
-pub(crate) fn run(case: &Value) -> Outcome<Verdict> {
-    let steps = case["steps"].as_array().map_or(&[][..], Vec::as_slice);
-    let named = configs(&case["config"])?;
-    for step in steps {
-        check_step(step)?;
-    }
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let mut breakers = Vec::new();
-    let mut configs = Vec::new();
-    for (name, config) in named {
-        let events = Arc::clone(&events);
-        let breaker = Breaker::new(config.policy.clone());
-        let breaker = breaker.map_err(|error| Stop::Failed(error.to_string()))?;
-        switch(&breaker, config.start);
-        let breaker = breaker.with_listener(move |_, event| events.lock().unwrap().push(*event));
-        breakers.push((name, breaker));
-        configs.push(config);
-    }
+pub(crate) fn run(case: &Value) -> Outcome {
+    let steps = case["steps"].as_array().filter(|steps| !steps.is_empty()).ok_or("no steps")?;
     let clock = ScriptClock { start: SystemClock.instant(), ms: AtomicU64::new(0) };
-    let script = Script { clock, breakers: &breakers, configs: &configs };
-    let (mut named, mut held) = (BTreeMap::new(), Vec::new());
+    let events: Events = Arc::new(Mutex::new(Vec::new()));
+    let target = Target::build(&case["config"], &clock, &events)?;
+    let (named, held, snapshots) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+    let mut script = Script { clock, target, events, named, held, snapshots };
     let mut events_total = BTreeMap::new();
     for (index, step) in steps.iter().enumerate() {
-        let at = |why| Stop::Failed(format!("step {index}: {why}"));
-        let mut seen = script.step(step, &mut named, &mut held)?;
-        seen.events = events.lock().unwrap().drain(..).collect();
+        let at = |why| format!("step {index}: {why}");
+        check_step(step).map_err(at)?;
+        let mut seen = script.step(step).map_err(at)?;
+        seen.events = script.events.lock().unwrap().drain(..).collect();
         expect::add_up(&seen.events, &mut events_total);
-        expect::check(&step["expect"], &seen, &breakers, &events_total).map_err(
-            |stop| match stop {
-                Stop::Failed(why) => at(why),
-                Stop::Pending => Stop::Pending,
-            },
-        )?;
+        let (target, now) = (&script.target, script.clock.now());
+        expect::check(step, &seen, target, &events_total, now).map_err(at)?;
     }
-    Ok(Verdict::Passed)
-}
-
-fn configs(config: &Value) -> Outcome<Vec<(String, Config)>> {
-    if !config["registry"].is_null() {
-        check_keys(config, &["registry", "breaker"], &[])?;
-        return Err(Stop::Pending);
-    }
-    let Some(nested) = config["nested"].as_array() else {
-        return Ok(vec![(String::new(), Config::parse(config)?)]);
-    };
-    check_keys(config, &["nested"], &[])?;
-    let parse = |one: &Value| {
-        check_keys(one, &["name", "breaker"], &[])?;
-        Ok((text(one, "name")?.to_owned(), Config::parse(&one["breaker"])?))
-    };
-    nested.iter().map(parse).collect()
+    Ok(())
 }
 
 fn check_step(step: &Value) -> Outcome {
-    let what = text(step, "do")?;
-    if !STEPS.contains(&what) && !PENDING_STEPS.contains(&what) && what != "barrier" {
-        return failed(format!("unknown step {what:?}"));
-    }
-    check_keys(step, STEP_KEYS, &["key", "keys", "config", "from", "until_ms"])?;
-    expect::check_expect_keys(&step["expect"])?;
-    if PENDING_STEPS.contains(&what) { Err(Stop::Pending) } else { Ok(()) }
+    check_keys(step, STEP_KEYS)?;
+    expect::check_expect_keys(&step["expect"])
 }
 
-impl<'b> Script<'b> {
-    fn step(
-        &self,
-        step: &Value,
-        named: &mut BTreeMap<String, Permits<'b>>,
-        held: &mut Vec<Permits<'b>>,
-    ) -> Outcome<Seen> {
+impl Script {
+    fn step(&mut self, step: &Value) -> Outcome<Seen> {
         let mut seen = Seen::default();
         if !step["at_ms"].is_null() {
             self.clock.set(integer(&step["at_ms"])?);
         }
-        let (_, breaker) = &self.breakers[0];
         match text(step, "do")? {
             "call" | "calls" => self.calls(step, &mut seen)?,
-            "acquire" => match (self.acquire(&mut seen), step["as"].as_str()) {
-                (Some(permits), Some(name)) => drop(named.insert(name.to_owned(), permits)),
-                (Some(permits), None) => held.push(permits),
+            "acquire" => match (self.acquire(step["key"].as_str(), &mut seen), step["as"].as_str())
+            {
+                (Some(permits), Some(name)) => drop(self.named.insert(name.to_owned(), permits)),
+                (Some(permits), None) => self.held.push(permits),
                 (None, _) => {}
             },
             "finish" => {
-                let permits = take(named, step)?;
+                let permits = self.take(step)?;
                 seen.propagated = self.finish(permits, end(step)?);
             }
-            "drop" => drop(take(named, step)?),
+            "drop" => drop(self.take(step)?),
             "advance" => self.clock.advance(integer(&step["ms"])?),
             "clock" => self.clock.set(integer(&step["to_ms"])?),
-            "force_open" => switch(breaker, State::ForcedOpen),
-            "disable" => switch(breaker, State::Disabled),
-            "metrics_only" => switch(breaker, State::MetricsOnly),
-            "reset" => breaker.reset(),
+            "reconfigure" => {
+                let key = step["key"].as_str();
+                seen.errors = self.target.reconfigure(key, &step["config"], &self.clock)?;
+            }
+            "restore" => {
+                let kept = self.snapshots.get(text(step, "from")?).ok_or("no such snapshot")?;
+                let breaker = Breaker::restore(kept.clone(), &self.clock);
+                let breaker = breaker.map_err(|error| error.to_string())?;
+                self.target.replace(breaker, &self.events)?;
+            }
             "listen" => self.listen(step)?,
-            "parallel" => self.parallel(step, &mut seen, held)?,
-            "read" => {}
-            other => return failed(format!("step {other:?} is not allowed here")),
+            "parallel" => self.parallel(step, &mut seen)?,
+            _ => self.control(step, &mut seen)?,
         }
         Ok(seen)
+    }
+
+    /// A step by hand, on the breaker that it speaks of.
+    fn control(&mut self, step: &Value, seen: &mut Seen) -> Outcome {
+        let what = text(step, "do")?;
+        let now = self.clock.now();
+        let key = step["key"].as_str();
+        if what == "read" {
+            if let Some(breaker) = self.target.look(key) {
+                breaker.expire(now);
+            }
+            return Ok(());
+        }
+        let breaker = self.target.breaker(key, &self.clock)?;
+        match what {
+            "open" => breaker.open(now),
+            "open_for" => breaker.open_for(Duration::from_millis(integer(&step["ms"])?), now),
+            "open_until" => {
+                let until = Duration::from_millis(integer(&step["until_ms"])?);
+                breaker.open_until(self.clock.start + until, now);
+            }
+            "half_open" => {
+                if breaker.half_open(now).is_err() {
+                    seen.errors.push("illegal_transition".to_owned());
+                }
+            }
+            "force_open" => breaker.force_open(),
+            "disable" => breaker.disable(),
+            "metrics_only" => breaker.metrics_only(),
+            "reset" => breaker.reset(),
+            "snapshot" => {
+                let snapshot = breaker.snapshot(&self.clock);
+                self.snapshots.insert(text(step, "as")?.to_owned(), snapshot);
+            }
+            other => return failed(format!("unknown step {other:?}")),
+        }
+        Ok(())
     }
 
     /// Runs the calls of a `call` or a `calls` step.
@@ -207,51 +209,39 @@ impl<'b> Script<'b> {
             Some(pattern) => pattern.chars().map(letter).collect::<Outcome<_>>()?,
             None => vec![end(step)?],
         };
+        let keys = if step["keys"].is_null() {
+            vec![step["key"].as_str().map(str::to_owned)]
+        } else {
+            check_keys(&step["keys"], &["prefix", "count"])?;
+            let prefix = text(&step["keys"], "prefix")?;
+            let count = integer(&step["keys"]["count"])?;
+            (0..count).map(|n| Some(format!("{prefix}{n}"))).collect()
+        };
+        let one_round = keys.iter().flat_map(|key| pattern.iter().map(move |end| (key, end)));
         for _ in 0..times(step)? {
-            for end in &pattern {
-                self.call(*end, duration, seen);
-            }
+            one_round
+                .clone()
+                .for_each(|(key, end)| self.call(key.as_deref(), *end, duration, seen));
         }
         Ok(())
     }
 
-    fn call(&self, end: End<'_>, duration: u64, seen: &mut Seen) {
-        if let End::Panic = end {
-            let call = || self.call_and_panic(self.breakers, duration);
-            if let Ok(rejection) = catch_unwind(AssertUnwindSafe(call)) {
-                seen.reject(String::new(), rejection);
-            } else {
-                seen.admitted += 1;
-                seen.propagated = true;
-            }
-        } else if let Some(permits) = self.acquire(seen) {
+    fn call(&self, key: Option<&str>, end: End<'_>, duration: u64, seen: &mut Seen) {
+        if let Some(permits) = self.acquire(key, seen) {
             self.clock.advance(duration);
-            self.finish(permits, end);
+            seen.propagated |= self.finish(permits, end);
         }
     }
 
-    /// Passes the breakers in order and panics inside the last, unless one of them rejects.
-    fn call_and_panic(&self, breakers: &[(String, Breaker)], duration: u64) -> Rejection {
-        let Some(((_, breaker), rest)) = breakers.split_first() else {
-            self.clock.advance(duration);
-            resume_unwind(Box::new("the guarded call panics"));
-        };
-        let inner = || Err::<(), _>(self.call_and_panic(rest, duration));
-        match breaker.call(|| self.clock.now(), inner) {
-            Err(CallError::Rejected(rejection) | CallError::Failed(rejection)) => rejection,
-            Ok(()) => unreachable!(),
+    fn acquire(&self, key: Option<&str>, seen: &mut Seen) -> Option<Permits> {
+        let acquired = self.target.acquire(key, &self.clock);
+        if let Target::Keyed(registry, _) = &self.target {
+            seen.live_keys_max = seen.live_keys_max.max(registry.occupancy().live);
         }
-    }
-
-    /// A permit of each breaker; if a later one rejects, the earlier permits are dropped.
-    fn acquire(&self, seen: &mut Seen) -> Option<Permits<'b>> {
-        let admit = |(name, breaker): &'b (String, Breaker)| {
-            breaker.admit(|| self.clock.now()).map_err(|rejection| (name.clone(), rejection))
-        };
-        match self.breakers.iter().map(admit).collect::<Result<Permits<'b>, (String, Rejection)>>()
-        {
+        match acquired {
             Ok(permits) => {
                 seen.admitted += 1;
+                seen.is_exempt = permits.iter().any(|(permit, _)| permit.is_exempt());
                 Some(permits)
             }
             Err((name, rejection)) => {
@@ -262,29 +252,27 @@ impl<'b> Script<'b> {
     }
 
     /// Gives each breaker its verdict, innermost first; true if a panic came out.
-    fn finish(&self, permits: Permits<'b>, end: End<'_>) -> bool {
+    fn finish(&self, permits: Permits, end: End<'_>) -> bool {
         let now = || self.clock.now();
         if let End::Panic = end {
-            // Unwinding through the permits is what a panicking call does.
-            let unwound = catch_unwind(AssertUnwindSafe(|| {
-                let _permits = permits;
-                resume_unwind(Box::new("the guarded call panics"))
-            }));
+            // Unwinding through guarded calls is what a panic does; these have a clock at hand.
+            let unwound = catch_unwind(AssertUnwindSafe(|| panic_in(permits, &self.clock)));
             return unwound.is_err();
         }
-        for (permit, config) in permits.into_iter().zip(self.configs).rev() {
-            match end {
-                End::Success => permit.success(now),
-                End::Ignored => permit.ignore(),
-                End::Failure(kind) => match config.classify.get(kind).copied() {
-                    Some(Judged::Success) => permit.success(now),
-                    Some(Judged::Ignored) => permit.ignore(),
-                    Some(Judged::Failure) | None => permit.failure(now),
-                },
-                End::Panic => unreachable!(),
-            }
+        for (permit, config) in permits.into_iter().rev() {
+            let verdict = match end {
+                End::Success => Verdict::Success,
+                End::Failure(kind) => *config.classify.get(kind).unwrap_or(&Verdict::Failure),
+                End::Ignored | End::Panic => Verdict::Ignored,
+            };
+            permit.end(verdict, now);
         }
         false
+    }
+
+    fn take(&mut self, step: &Value) -> Outcome<Permits> {
+        let name = text(step, "permit")?;
+        self.named.remove(name).map_or_else(|| failed(format!("no permit {name:?}")), Ok)
     }
 
     fn listen(&self, step: &Value) -> Outcome {
@@ -296,9 +284,9 @@ impl<'b> Script<'b> {
             .filter_map(|call| call.as_str().map(str::to_owned))
             .collect();
         let now = self.clock.now();
-        let (_, breaker) = &self.breakers[0];
+        let breaker = self.target.breaker(step["key"].as_str(), &self.clock)?;
         // Adding a listener to a clone adds it to the breaker.
-        drop(breaker.clone().with_listener(move |breaker, event| {
+        drop(breaker.with_listener(move |breaker, event| {
             if matches!(event, Event::Transition { from, to, .. } if format!("{from}->{to}") == on)
             {
                 react(breaker, &calls, now);
@@ -307,17 +295,18 @@ impl<'b> Script<'b> {
         Ok(())
     }
 
-    fn parallel(&self, step: &Value, seen: &mut Seen, held: &mut Vec<Permits<'b>>) -> Outcome {
+    fn parallel(&mut self, step: &Value, seen: &mut Seen) -> Outcome {
         let threads = integer(&step["threads"])?;
         let body = step["body"].as_array().map_or(&[][..], Vec::as_slice);
         for step in body {
             check_step(step)?;
         }
         let barrier = Barrier::new(usize::try_from(threads).unwrap_or(usize::MAX));
+        let script = &*self;
         let work = || {
             let (mut seen, mut own) = (Seen::default(), Vec::new());
             for _ in 0..times(step)? {
-                self.body(body, &barrier, &mut seen, &mut own)?;
+                script.body(body, &barrier, &mut seen, &mut own)?;
             }
             Ok((seen, own))
         };
@@ -329,7 +318,7 @@ impl<'b> Script<'b> {
             let (one, own) = result?;
             seen.admitted += one.admitted;
             seen.rejected += one.rejected;
-            held.extend(own);
+            self.held.extend(own);
         }
         Ok(())
     }
@@ -340,7 +329,7 @@ impl<'b> Script<'b> {
         steps: &[Value],
         barrier: &Barrier,
         seen: &mut Seen,
-        own: &mut Vec<Permits<'b>>,
+        own: &mut Vec<Permits>,
     ) -> Outcome {
         for step in steps {
             match (text(step, "do")?, own.pop()) {
@@ -350,7 +339,7 @@ impl<'b> Script<'b> {
                     own.extend(kept);
                     match other {
                         "call" | "calls" => self.calls(step, seen)?,
-                        "acquire" => own.extend(self.acquire(seen)),
+                        "acquire" => own.extend(self.acquire(step["key"].as_str(), seen)),
                         "barrier" => drop(barrier.wait()),
                         _ => return failed(format!("step {other:?} is not allowed in a thread")),
                     }
@@ -361,13 +350,16 @@ impl<'b> Script<'b> {
     }
 }
 
-fn switch(breaker: &Breaker, state: State) {
-    match state {
-        State::ForcedOpen => breaker.force_open(),
-        State::Disabled => breaker.disable(),
-        State::MetricsOnly => breaker.metrics_only(),
-        _ => {}
-    }
+/// Panics inside a call that holds these permits.
+fn panic_in(mut permits: Permits, clock: &ScriptClock) {
+    let Some((permit, _)) = permits.pop() else {
+        resume_unwind(Box::new("the guarded call panics"));
+    };
+    let inner = || {
+        panic_in(permits, clock);
+        Ok::<(), Error>(())
+    };
+    drop(permit.call(|| clock.now(), inner));
 }
 
 fn react(breaker: &Breaker, calls: &[String], now: Instant) {
@@ -380,11 +372,6 @@ fn react(breaker: &Breaker, calls: &[String], now: Instant) {
             other => panic!("unknown call {other:?} of a listener"),
         }
     }
-}
-
-fn take<'b>(named: &mut BTreeMap<String, Permits<'b>>, step: &Value) -> Outcome<Permits<'b>> {
-    let name = text(step, "permit")?;
-    named.remove(name).map_or_else(|| failed(format!("no permit {name:?}")), Ok)
 }
 
 fn times(step: &Value) -> Outcome<u64> {

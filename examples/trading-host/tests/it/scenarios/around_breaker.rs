@@ -265,7 +265,7 @@ fn check(
             "stop" => expect(key, want, &json!(stop))?,
             "last_outcome" => expect(key, want, &json!(last))?,
             "finished_at_ms" => expect(key, want, &json!(play.ms()))?,
-            "breaker" => check_breaker(want, &play.breaker)?,
+            "breaker" => check_breaker(want, play)?,
             "resolver_calls" | "same_key_every_attempt" | "yields" | "tokens" => {
                 return Err(Stop::Pending);
             }
@@ -275,12 +275,13 @@ fn check(
     Ok(())
 }
 
-fn check_breaker(wanted: &Value, breaker: &Breaker) -> Outcome<()> {
-    let counts = breaker.counts();
+fn check_breaker(wanted: &Value, play: &Play) -> Outcome<()> {
+    let breaker = &play.breaker;
+    let counts = breaker.counts(|| play.clock.instant());
     for (key, want) in wanted.as_object().ok_or_else(|| Stop::Failed("no breaker".to_owned()))? {
         match key.as_str() {
             "state" => expect(key, want, &json!(breaker.state().to_string()))?,
-            "counts" => check_breaker(want, breaker)?,
+            "counts" => check_breaker(want, play)?,
             "total" => expect(key, want, &json!(counts.total()))?,
             "success" => expect(key, want, &json!(counts.success))?,
             "failure" => expect(key, want, &json!(counts.failure))?,

@@ -1,0 +1,271 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use crate::{Breaker, Event, Permit, Policy, PolicyError, Rejection, policy_error};
+
+/// A breaker for each key, made when the key is first asked for; at most so many.
+///
+/// When it is full, a new key takes the place of a breaker that nobody would miss: closed, without
+/// a failure or a slow call in its window, and with no permit or clone in anybody's hands.
+/// Among several it is one that was not asked for lately.
+/// If there is none the call is rejected with
+/// [`Reason::RegistryFull`](crate::Reason::RegistryFull): an open breaker is never forgotten.
+///
+/// A part of the keys may have a policy of its own, such as a component with a lower threshold.
+///
+/// ```
+/// use std::time::Duration;
+/// use backstop_circuit_breaker::{Policy, Registry};
+/// use backstop_clock::{Clock, SystemClock};
+/// use backstop_error_taxonomy::Component;
+///
+/// let now = || SystemClock.instant();
+/// let policy = |failures| Policy::new(Duration::from_secs(300)).with_consecutive_failures(failures);
+/// let breakers = Registry::new(16, policy(10))?
+///     .with_policy_for(|component| *component == Component::EXECUTION, policy(3))?;
+///
+/// for _ in 0..3 {
+///     breakers.admit(&Component::EXECUTION, now)?.failure(now);
+///     breakers.admit(&Component::DATA, now)?.failure(now);
+/// }
+/// assert!(breakers.admit(&Component::EXECUTION, now).is_err());
+/// assert!(breakers.admit(&Component::DATA, now).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Registry<K> {
+    keys_max: usize,
+    start: Option<Instant>,
+    policy: Arc<Policy>,
+    policies: Vec<Special<K>>,
+    listener: Option<Listener<K>>,
+    rejected: AtomicU64,
+    slots: RwLock<Slots<K>>,
+}
+
+/// Which keys have this policy instead of the general one.
+type Special<K> = (Matches<K>, Arc<Policy>);
+type Matches<K> = Box<dyn Fn(&K) -> bool + Send + Sync>;
+type Listener<K> = Arc<dyn Fn(&K, &Breaker, &Event) + Send + Sync>;
+
+struct Slots<K> {
+    /// In the order of their making, but for those that took another's place.
+    list: Vec<Slot<K>>,
+    places: HashMap<K, usize>,
+    /// Where the search for a breaker to evict goes on.
+    hand: usize,
+    made: u64,
+    evicted: u64,
+}
+
+struct Slot<K> {
+    key: K,
+    breaker: Breaker,
+    /// Asked for since the hand last passed.
+    touched: AtomicBool,
+}
+
+/// How a registry is doing; the first number is a gauge, the others only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Occupancy {
+    /// Keys that have a breaker now.
+    pub live: usize,
+    /// Breakers that were forgotten for a new key.
+    pub evicted: u64,
+    /// Calls that were rejected because no breaker could be forgotten.
+    pub rejected: u64,
+}
+
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
+    /// An empty registry for at most `keys_max` keys, each with this policy.
+    ///
+    /// # Errors
+    /// A limit of zero, and every impossible setting of the policy.
+    pub fn new(keys_max: usize, policy: impl Into<Arc<Policy>>) -> Result<Self, PolicyError> {
+        let policy = policy.into();
+        policy_error::check_keyed(&policy, keys_max)?;
+        let places = HashMap::new();
+        let slots = Slots { list: Vec::new(), places, hand: 0, made: 0, evicted: 0 };
+        Ok(Self {
+            keys_max,
+            start: None,
+            policy,
+            policies: Vec::new(),
+            listener: None,
+            rejected: AtomicU64::new(0),
+            slots: RwLock::new(slots),
+        })
+    }
+
+    /// Gives the keys that match a policy of their own; the first match counts.
+    ///
+    /// # Errors
+    /// Every impossible setting of the policy.
+    pub fn with_policy_for(
+        mut self,
+        matches: impl Fn(&K) -> bool + Send + Sync + 'static,
+        policy: impl Into<Arc<Policy>>,
+    ) -> Result<Self, PolicyError> {
+        let policy = policy.into();
+        policy.check()?;
+        self.policies.push((Box::new(matches), policy));
+        Ok(self)
+    }
+
+    /// Adds a listener to every breaker made from now on; see [`Breaker::with_listener`].
+    #[must_use]
+    pub fn with_listener(
+        mut self,
+        listener: impl Fn(&K, &Breaker, &Event) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Starts the time line of every breaker at `start`; see [`Breaker::starting`].
+    #[must_use]
+    pub const fn with_start(mut self, start: Instant) -> Self {
+        self.start = Some(start);
+        self
+    }
+
+    /// The breaker of a key.
+    ///
+    /// Whoever keeps it keeps it from being forgotten.
+    /// `now` is read only where room must be made.
+    ///
+    /// # Errors
+    /// The registry is full of breakers that must not be forgotten.
+    pub fn breaker(&self, key: &K, now: impl FnOnce() -> Instant) -> Result<Breaker, Rejection> {
+        if let Some(breaker) = self.find(key) {
+            return Ok(breaker);
+        }
+        let mut slots = self.write();
+        // Somebody else may have made it between the two locks.
+        if let Some(place) = slots.places.get(key) {
+            return Ok(slots.list[*place].breaker.clone());
+        }
+        let place = if slots.list.len() < self.keys_max {
+            slots.list.len()
+        } else {
+            let Some(place) = slots.evict(now()) else {
+                drop(slots);
+                self.rejected.fetch_add(1, Ordering::Relaxed);
+                return Err(Rejection::REGISTRY_FULL);
+            };
+            place
+        };
+        let breaker = self.make(key, slots.made);
+        slots.put(place, key.clone(), breaker.clone());
+        Ok(breaker)
+    }
+
+    /// Asks the breaker of a key to make one call; see [`Breaker::admit`].
+    ///
+    /// # Errors
+    /// The call is not admitted, by the breaker or because the registry is full.
+    pub fn admit(&self, key: &K, now: impl Fn() -> Instant) -> Result<Permit, Rejection> {
+        self.breaker(key, &now)?.admit_owned(now)
+    }
+
+    /// The breaker of a key that has one; looking makes none.
+    pub fn peek(&self, key: &K) -> Option<Breaker> {
+        let slots = self.read();
+        slots.places.get(key).map(|place| slots.list[*place].breaker.clone())
+    }
+
+    /// Every key with its breaker, oldest first as far as none was evicted.
+    pub fn breakers(&self) -> Vec<(K, Breaker)> {
+        let slots = self.read();
+        slots.list.iter().map(|slot| (slot.key.clone(), slot.breaker.clone())).collect()
+    }
+
+    /// How many keys have a breaker, and what became of others.
+    pub fn occupancy(&self) -> Occupancy {
+        let slots = self.read();
+        Occupancy {
+            live: slots.list.len(),
+            evicted: slots.evicted,
+            rejected: self.rejected.load(Ordering::Relaxed),
+        }
+    }
+
+    fn find(&self, key: &K) -> Option<Breaker> {
+        let slots = self.read();
+        let slot = &slots.list[*slots.places.get(key)?];
+        // Read first: a shared flag that is set already need not be written.
+        if !slot.touched.load(Ordering::Relaxed) {
+            slot.touched.store(true, Ordering::Relaxed);
+        }
+        Some(slot.breaker.clone())
+    }
+
+    fn make(&self, key: &K, number: u64) -> Breaker {
+        let own = self.policies.iter().find(|(matches, _)| matches(key));
+        let policy = own.map_or(&self.policy, |(_, policy)| policy);
+        let breaker = Breaker::keyed(Arc::clone(policy), self.start, number);
+        match &self.listener {
+            Some(listener) => {
+                let (listener, key) = (Arc::clone(listener), key.clone());
+                breaker.with_listener(move |breaker, event| listener(&key, breaker, event))
+            }
+            None => breaker,
+        }
+    }
+
+    /// Nothing of ours panics under the lock but a key's own `Hash` or `Eq`, before any change.
+    fn read(&self) -> RwLockReadGuard<'_, Slots<K>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Slots<K>> {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash> Slots<K> {
+    /// The place of a breaker that nobody would miss, if there is one.
+    ///
+    /// The hand goes around at most twice: first it passes those that were asked for lately.
+    fn evict(&mut self, now: Instant) -> Option<usize> {
+        for _ in 0..2 * self.list.len() {
+            let place = self.hand;
+            self.hand = (place + 1) % self.list.len();
+            let slot = &self.list[place];
+            if slot.breaker.is_disposable(now) && !slot.touched.swap(false, Ordering::Relaxed) {
+                self.evicted += 1;
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn put(&mut self, place: usize, key: K, breaker: Breaker)
+    where
+        K: Clone,
+    {
+        let slot = Slot { key: key.clone(), breaker, touched: AtomicBool::new(true) };
+        if place == self.list.len() {
+            self.list.push(slot);
+        } else {
+            let old = std::mem::replace(&mut self.list[place], slot);
+            self.places.remove(&old.key);
+        }
+        self.places.insert(key, place);
+        self.made += 1;
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for Registry<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("keys_max", &self.keys_max).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+use std::{sync::Arc, time::Duration};
+
+use backstop_clock::{Clock, Timestamp};
+
+use crate::{
+    Breaker, Policy, PolicyError, State,
+    state::Machine,
+    time::{left, nanos},
+};
+
+/// What a breaker knows that should outlive its process.
+///
+/// Policy, state, the rest of the open time and how often it reopened.
+/// Counts, permits, totals and trips are not part of it: they speak of calls that ended with the
+/// process.
+///
+/// ```
+/// use std::time::Duration;
+/// use backstop_circuit_breaker::{Breaker, Policy};
+/// use backstop_clock::{Clock, ManualClock, Timestamp};
+///
+/// let clock = ManualClock::new(Timestamp::EPOCH);
+/// let venue = Breaker::new(Policy::new(Duration::from_secs(30)).with_consecutive_failures(1))?;
+/// venue.open(clock.instant());
+/// let kept = venue.snapshot(&clock);
+///
+/// clock.advance(Duration::from_secs(10));
+/// let venue = Breaker::restore(kept, &clock)?;
+/// let rejection = venue.admit(|| clock.instant()).unwrap_err();
+/// assert_eq!(rejection.retry_after, Some(Duration::from_secs(20)));
+/// # Ok::<(), backstop_circuit_breaker::PolicyError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct Snapshot {
+    policy: Policy,
+    state: State,
+    /// The rest of the open time or the half-open period when it was taken, if that had an end.
+    left: Option<Duration>,
+    open_attempt: u32,
+    taken_at: Timestamp,
+}
+
+impl Snapshot {
+    /// The state it holds.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// When it was taken, by the wall clock.
+    pub const fn taken_at(&self) -> Timestamp {
+        self.taken_at
+    }
+}
+
+impl Breaker {
+    /// Writes down what should outlive the process.
+    pub fn snapshot(&self, clock: &impl Clock) -> Snapshot {
+        let tick = self.gate().moment(clock.instant()).tick;
+        let taken_at = clock.now();
+        self.read(|machine| Snapshot {
+            policy: Policy::clone(&machine.policy),
+            state: machine.state(),
+            left: machine.until().map(|until| left(until, tick)),
+            open_attempt: machine.open_attempt(),
+            taken_at,
+        })
+    }
+
+    /// A breaker that goes on where another one was.
+    ///
+    /// The time since the snapshot is read from the wall clock and counts as time passed.
+    /// A wall clock that was set back counts as none, so that no open time grows.
+    ///
+    /// # Errors
+    /// Every setting of the policy that is impossible, as in a snapshot edited by hand.
+    pub fn restore(snapshot: Snapshot, clock: &impl Clock) -> Result<Self, PolicyError> {
+        snapshot.policy.check()?;
+        let passed = clock.now().since(snapshot.taken_at);
+        let until = snapshot.left.map(|left| nanos(left.saturating_sub(passed)));
+        let mut machine = Machine::new(Arc::new(snapshot.policy));
+        machine.resume(snapshot.state, until, snapshot.open_attempt);
+        Ok(Self::of(machine, Some(clock.instant())))
+    }
+}
