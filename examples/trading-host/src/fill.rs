@@ -54,7 +54,7 @@ pub enum BookingError {
 impl Classify for BookingError {
     fn class(&self) -> Class {
         match self {
-            Self::Undecodable(_) => Class::of(Kind::Data),
+            Self::Undecodable(error) => error.class(),
             Self::Name(error) => error.class(),
             Self::Amount(error) => error.class(),
             Self::Books(error) => error.class(),

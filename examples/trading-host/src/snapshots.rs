@@ -7,7 +7,7 @@ use backstop_dlq::{
     Consumer, DeadLetterStore, Handler, Message, Source, Step, StoreError,
     stream::{Publisher, Record, SqliteLog},
 };
-use backstop_error_taxonomy::{Class, Classify, Kind as ErrorKind};
+use backstop_error_taxonomy::{Class, Classify};
 use backstop_position_ledger::{
     Fact,
     error::SnapshotError,
@@ -195,7 +195,7 @@ enum VerifyError {
 impl Classify for VerifyError {
     fn class(&self) -> Class {
         match self {
-            Self::Undecodable(_) => Class::of(ErrorKind::Data),
+            Self::Undecodable(error) => error.class(),
             Self::Snapshot(error) => error.class(),
         }
     }

@@ -24,7 +24,8 @@ impl Classify for GridError {
     fn class(&self) -> Class {
         match self {
             Self::Refused => Class::of(Kind::Connection).with_effect(Effect::NotApplied),
-            Self::NoAnswer | Self::Cut(_) => Class::of(Kind::Timeout),
+            Self::NoAnswer => Class::of(Kind::Timeout),
+            Self::Cut(elapsed) => elapsed.class(),
             Self::Spared(rejection) => rejection.class(),
         }
     }

@@ -1,11 +1,9 @@
 //! The asking side.
 
-use std::{
-    io::{self, Read},
-    time::Duration,
-};
+use std::{io::Read, time::Duration};
 
 use backstop_clock::{Clock, Timestamp};
+use backstop_error_taxonomy::{Classify, Effect, Kind};
 use reqwest::{
     Method, StatusCode, Url,
     blocking::{Client, RequestBuilder, Response},
@@ -176,12 +174,11 @@ enum Failure {
 
 fn call<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
     let response = request.send().map_err(|error| {
-        if error.is_connect() {
-            Failure::Venue(VenueError::Refused)
-        } else if error.is_timeout() {
-            Failure::Silence
-        } else {
-            Failure::Venue(VenueError::Reset)
+        let class = error.class();
+        match (class.kind(), class.effect()) {
+            (_, Effect::NotApplied) => Failure::Venue(VenueError::Refused),
+            (Kind::Timeout, _) => Failure::Silence,
+            _ => Failure::Venue(VenueError::Reset),
         }
     })?;
     let status = response.status();
@@ -197,8 +194,8 @@ fn call<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
 fn body(response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     let read = response.take(ANSWER_LEN_MAX).read_to_end(&mut body);
-    read.map_err(|error| match error.kind() {
-        io::ErrorKind::TimedOut => Failure::Silence,
+    read.map_err(|error| match error.class().kind() {
+        Kind::Timeout => Failure::Silence,
         _ => Failure::Venue(VenueError::Reset),
     })?;
     Ok(body)

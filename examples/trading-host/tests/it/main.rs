@@ -37,6 +37,8 @@ mod storm;
 #[cfg(test)]
 mod broken_rules;
 #[cfg(test)]
+mod chains;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod scenarios;
