@@ -3,8 +3,8 @@
 //! ```
 //! use std::io::{Error, ErrorKind};
 //! use std::time::Duration;
-//! use backstop_clock::{Clock, ManualClock, Timestamp};
-//! use backstop_retry_backoff::{Guard, Policy, Retry, Schedule};
+//! use backstop_clock::{ManualClock, Timestamp};
+//! use backstop_retry_backoff::{Attempt, Policy, Retry, Schedule};
 //! use rand::{SeedableRng, rngs::StdRng};
 //!
 //! # pollster::block_on(async {
@@ -13,15 +13,13 @@
 //! let policy = Policy::new(Schedule::exponential(Duration::from_millis(500)))
 //!     .with_attempts_max(4)
 //!     .with_deadline(Duration::from_secs(20));
-//! let read = Retry::new(policy, Guard::Idempotent)?;
+//! let reads = Retry::new(policy)?;
 //!
-//! let finished = read
-//!     .run(&clock, &mut rng, async |attempt| match attempt {
-//!         1 | 2 => Err(Error::from(ErrorKind::ConnectionReset)),
-//!         _ => Ok("candles"),
-//!     })
-//!     .await
-//!     .unwrap();
+//! let fetch = async |attempt: Attempt<()>| match attempt.number {
+//!     1 | 2 => Err(Error::from(ErrorKind::ConnectionReset)),
+//!     _ => Ok("candles"),
+//! };
+//! let finished = reads.read().run(&clock, &mut rng, fetch).await.unwrap();
 //! assert_eq!((finished.value, finished.attempts), ("candles", 3));
 //! # Ok::<(), backstop_retry_backoff::PolicyError>(())
 //! # }).unwrap();
@@ -48,17 +46,48 @@
 //! [`PolicyError`] before anything runs; afterwards only [`Stopped`], with the reason, the last
 //! error unchanged and the class of the whole run.
 
-pub use crate::outcome::{Elapsed, Finished, Resolution, Stopped};
-pub use crate::policy::{Guard, Policy, PolicyError};
-pub use crate::progress::{Progress, Step, StopReason};
-pub use crate::retry::{Resolving, Retry};
+pub use crate::call::{Call, Retry, Retryable};
+pub use crate::error::PolicyError;
+pub use crate::guard::{Attempt, Guard, sending};
+pub use crate::outcome::{Elapsed, Ending, Finished, Outcome, Resolution, Stopped};
+pub use crate::policy::{OnRefusal, Policy, RetryAfter};
+pub use crate::progress::StopReason;
 pub use crate::schedule::{Jitter, Schedule};
+pub use crate::signal::{Handle, StopToken};
 
 mod schedule;
 mod policy;
-mod progress;
+#[cfg(feature = "serde")]
+mod plain;
+mod error;
+mod guard;
 mod outcome;
-mod retry;
+mod progress;
+pub mod history;
+pub mod observer;
+pub mod budget;
+mod signal;
+mod call;
+mod run;
+mod drive;
+mod blocking;
+#[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
+mod sync;
+
+/// The decisions without clock, sleep or generator, for a driver of your own.
+pub mod pure {
+    pub use crate::progress::{Progress, Step, Trouble};
+    pub use crate::schedule::Delays;
+}
+
+/// What closures, clocks and settings are to a call; seldom named.
+pub mod bounds {
+    pub use crate::blocking::Pause;
+    pub use crate::call::{BlockingLookUp, LookUp, Nobody, Retrying};
+    pub use crate::error::Problem;
+    pub use crate::guard::{Operation, Sending};
+    pub use crate::outcome::Answer;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,22 +1,118 @@
-//! How a run ends.
+//! How an attempt and a run end.
 
 use std::io;
 use std::time::Duration;
 
-use backstop_error_taxonomy::{Class, Classify, Error, Kind};
+use backstop_error_taxonomy::{Class, Classify, Effect, Error, Kind};
 
 use crate::StopReason;
+use crate::history::History;
+
+/// How one attempt ended; a plain `Result` is enough where only errors are tried again.
+///
+/// ```
+/// use backstop_retry_backoff::Outcome;
+///
+/// let status = Ok::<_, std::io::Error>("pending");
+/// assert!(matches!(Outcome::of(status, |text| *text == "pending"), Outcome::Again("pending")));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome<T, E> {
+    /// The value that was wanted.
+    Success(T),
+    /// A failure; its class decides what comes next.
+    Failure(E),
+    /// An answer that asks for another try, such as "pending".
+    Again(T),
+    /// A failure whose sender asks not to come back, as a negative `Retry-After` does.
+    Pushback(E),
+}
+
+impl<T, E> Outcome<T, E> {
+    /// The outcome of `result`, where some values ask for another try.
+    pub fn of(result: Result<T, E>, asks_again: impl FnOnce(&T) -> bool) -> Self {
+        match result {
+            Ok(value) if asks_again(&value) => Self::Again(value),
+            Ok(value) => Self::Success(value),
+            Err(error) => Self::Failure(error),
+        }
+    }
+}
+
+impl<T, E> From<Result<T, E>> for Outcome<T, E> {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(value) => Self::Success(value),
+            Err(error) => Self::Failure(error),
+        }
+    }
+}
+
+/// What an operation may answer with: a `Result` or an [`Outcome`].
+pub trait Answer {
+    /// The value of a success.
+    type Value;
+    /// The error of a failure.
+    type Error;
+
+    /// The answer as an outcome.
+    fn into_outcome(self) -> Outcome<Self::Value, Self::Error>;
+}
+
+impl<T, E> Answer for Result<T, E> {
+    type Value = T;
+    type Error = E;
+
+    fn into_outcome(self) -> Outcome<T, E> {
+        self.into()
+    }
+}
+
+impl<T, E> Answer for Outcome<T, E> {
+    type Value = T;
+    type Error = E;
+
+    fn into_outcome(self) -> Self {
+        self
+    }
+}
+
+/// How a run came to its value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The last attempt succeeded.
+    Success,
+    /// A look-up or a handle found that an earlier attempt took effect.
+    Resolved,
+    /// The last attempt still asked for another try, and there was none for this reason.
+    Unwanted(StopReason),
+    /// The run failed and its caller went on with a value of its own.
+    Fallback(StopReason),
+}
 
 /// A run that has a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Finished<T> {
-    /// The value of the operation, or of the look-up that found it done.
+    /// The value of the operation, of the look-up, of the handle or of the fallback.
     pub value: T,
-    /// How many attempts there were, the successful one included.
+    /// How many attempts there were, the last one included.
     pub attempts: u32,
-    /// Whether a look-up found the value after an attempt of unknown outcome.
-    pub resolved: bool,
+    /// How it came to the value.
+    pub ending: Ending,
+}
+
+impl<T> Finished<T> {
+    #[inline]
+    pub(crate) const fn new(value: T, attempts: u32, ending: Ending) -> Self {
+        Self { value, attempts, ending }
+    }
+
+    /// Whether somebody else than the last attempt knew that it took effect.
+    pub fn is_resolved(&self) -> bool {
+        self.ending == Ending::Resolved
+    }
 }
 
 /// A run that gave up, with the last error as it came.
@@ -26,13 +122,52 @@ pub struct Finished<T> {
 pub struct Stopped<E> {
     /// Why there was no further attempt.
     pub reason: StopReason,
-    /// The error of the last attempt.
+    /// The error of the last attempt; `None` only if the run stopped before the first one.
     #[source]
-    pub error: E,
+    pub error: Option<E>,
     /// How many attempts there were, those refused by a breaker included.
     pub attempts: u32,
-    /// The class of the whole run, see [`Progress::class`](crate::Progress::class).
+    /// The class of the whole run, see [`Progress::class`](crate::pure::Progress::class).
     pub class: Class,
+    /// The attempts one by one.
+    pub history: History,
+    /// Whether the guard forbids to do it twice.
+    pub(crate) is_once: bool,
+}
+
+impl<E> Stopped<E> {
+    /// Goes on with a value of the caller's own, such as the last known one.
+    ///
+    /// # Errors
+    /// The stop as it was if the call was guarded by [`Guard::Once`](crate::Guard::Once) and may
+    /// have taken effect: nobody may go on as if it had failed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backstop_clock::{ManualClock, Timestamp};
+    /// use backstop_error_taxonomy::{Error, Kind};
+    /// use backstop_retry_backoff::{Policy, Retry, Retryable, Schedule};
+    /// use rand::{SeedableRng, rngs::StdRng};
+    ///
+    /// let clock = ManualClock::new(Timestamp::EPOCH);
+    /// let mut rng = StdRng::seed_from_u64(7);
+    /// let retry = Retry::new(Policy::new(Schedule::fixed(Duration::from_secs(1))))?;
+    /// let silent = || Err(Error::new(Kind::Timeout, "no answer"));
+    ///
+    /// let price = silent.retry(retry.read()).blocking_on(&clock, &mut rng);
+    /// assert_eq!(price.or_else(|stopped| stopped.fall_back(|_| 101)).unwrap().value, 101);
+    ///
+    /// let order = silent.retry(retry.at_most_once("order 7")).blocking_on(&clock, &mut rng);
+    /// assert!(order.or_else(|stopped| stopped.fall_back(|_| 0)).is_err());
+    /// # Ok::<(), backstop_retry_backoff::PolicyError>(())
+    /// ```
+    pub fn fall_back<T>(self, value: impl FnOnce(&Self) -> T) -> Result<Finished<T>, Self> {
+        if self.is_once && self.class.effect() != Effect::NotApplied {
+            return Err(self);
+        }
+        let value = value(&self);
+        Ok(Finished::new(value, self.attempts, Ending::Fallback(self.reason)))
+    }
 }
 
 impl<E> Classify for Stopped<E> {

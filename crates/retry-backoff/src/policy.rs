@@ -1,11 +1,9 @@
-//! How often, how long, and for whom.
+//! How often, how long, and what is believed.
 
 use std::time::Duration;
 
-use backstop_error_taxonomy::{Class, Classify, Kind};
-use rand::Rng;
-
 use crate::Schedule;
+use crate::error::{PolicyError, Problem};
 
 /// One try and three retries, what the peers' "three retries" means.
 const ATTEMPTS_MAX: u32 = 4;
@@ -15,13 +13,40 @@ const ATTEMPTS_MAX: u32 = 4;
 /// AWS's clients use the same five seconds: longer, and a broken server stops its clients.
 const HINT_BOUND: Duration = Duration::from_secs(5);
 
-/// Whether the operation may be done twice.
+/// How far the other side's wish to be left alone is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Guard {
-    /// Doing it twice is the same as doing it once, such as a read or a cancel by id.
-    Idempotent,
-    /// It must not be done twice, such as an order; an unknown outcome is never resent.
-    Once,
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum RetryAfter {
+    /// At least the scheduled delay, at most this much above the nominal one.
+    #[cfg_attr(feature = "serde", serde(rename = "bounded_ms", with = "crate::plain::millis"))]
+    Bounded(Duration),
+    /// At least the scheduled delay, however long; only the deadline limits the wait.
+    Unbounded,
+    /// Exactly as long as asked, also if shorter; the schedule starts again at its first delay.
+    Exact,
+}
+
+impl Default for RetryAfter {
+    fn default() -> Self {
+        Self::Bounded(HINT_BOUND)
+    }
+}
+
+/// What a refusal by the circuit breaker directly inside the loop leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum OnRefusal {
+    /// The run stops: waiting on an open breaker would defeat it.
+    #[default]
+    Stop,
+    /// Sleeps as long as the breaker says; stops if it does not say.
+    Wait,
+    /// Sleeps as scheduled.
+    Retry,
 }
 
 /// The settings of a retry loop, as plain data.
@@ -31,28 +56,35 @@ pub enum Guard {
 /// | attempts | 4, the first included |
 /// | deadline | none |
 /// | attempt timeout | none |
-/// | bound of a `Retry-After` | 5 s above the nominal delay |
+/// | `Retry-After` | followed up to 5 s above the nominal delay |
+/// | refusal by a breaker | stops |
+/// | exhausted inner retry | final |
 ///
 /// ```
 /// use std::time::Duration;
-/// use backstop_retry_backoff::{Guard, Policy, Retry, Schedule};
+/// use backstop_retry_backoff::{Policy, Retry, Schedule};
 ///
 /// let policy = Policy::new(Schedule::exponential(Duration::from_millis(500)))
 ///     .with_attempts_max(4)
 ///     .with_deadline(Duration::from_secs(20))
 ///     .with_attempt_timeout(Duration::from_secs(2));
-/// assert!(Retry::new(policy, Guard::Once).is_ok());
+/// assert!(Retry::new(policy).is_ok());
 ///
-/// let refused = Retry::new(policy.with_attempts_max(0), Guard::Once).unwrap_err();
-/// assert_eq!(refused.setting(), "attempts_max");
+/// let refused = Retry::new(policy.with_attempts_max(0)).unwrap_err();
+/// assert_eq!(refused.problems()[0].setting(), "attempts_max");
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(from = "crate::plain::Policy"))]
+#[cfg_attr(feature = "serde", serde(into = "crate::plain::Policy"))]
 pub struct Policy {
-    schedule: Schedule,
-    attempts_max: u32,
-    deadline: Option<Duration>,
-    attempt_timeout: Option<Duration>,
-    hint_bound: Option<Duration>,
+    pub(crate) schedule: Schedule,
+    pub(crate) attempts_max: u32,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) retry_after: RetryAfter,
+    pub(crate) on_refusal: OnRefusal,
+    pub(crate) retries_exhausted: bool,
 }
 
 impl Policy {
@@ -63,7 +95,9 @@ impl Policy {
             attempts_max: ATTEMPTS_MAX,
             deadline: None,
             attempt_timeout: None,
-            hint_bound: Some(HINT_BOUND),
+            retry_after: RetryAfter::Bounded(HINT_BOUND),
+            on_refusal: OnRefusal::Stop,
+            retries_exhausted: false,
         }
     }
 
@@ -90,105 +124,50 @@ impl Policy {
         self
     }
 
-    /// Sets how far a `Retry-After` may go beyond the nominal delay; `None` for any length.
-    ///
-    /// Without a bound the deadline is what limits the wait.
+    /// Sets how far the other side's `Retry-After` is followed.
     #[must_use]
-    pub const fn with_retry_after_bound(mut self, bound: Option<Duration>) -> Self {
-        self.hint_bound = bound;
+    pub const fn with_retry_after(mut self, retry_after: RetryAfter) -> Self {
+        self.retry_after = retry_after;
         self
     }
 
-    /// The delay after failed attempt `n`.
+    /// Sets what a refusal by the circuit breaker inside the loop leads to.
+    #[must_use]
+    pub const fn with_on_refusal(mut self, on_refusal: OnRefusal) -> Self {
+        self.on_refusal = on_refusal;
+        self
+    }
+
+    /// Tries again what an inner retry has given up after its own attempts.
     ///
-    /// A hint of the other side counts as its wish not to be asked earlier: jitter is added to
-    /// it, never taken away, and the cap of the schedule does not apply.
-    pub(crate) fn delay(
-        &self,
-        n: u32,
-        hint: Option<Duration>,
-        rng: &mut (impl Rng + ?Sized),
-    ) -> Duration {
-        let scheduled = self.schedule.delay(n, rng);
-        let Some(hint) = hint else { return scheduled };
-        let jitter = if self.schedule.has_jitter() { scheduled } else { Duration::ZERO };
-        let longest = match self.hint_bound {
-            Some(bound) => self.schedule.nominal(n).saturating_add(bound),
-            None => Duration::MAX,
-        };
-        hint.saturating_add(jitter).min(longest).max(scheduled)
+    /// The attempts multiply: three around three are nine calls against a side that is down.
+    #[must_use]
+    pub const fn with_exhausted_retried(mut self) -> Self {
+        self.retries_exhausted = true;
+        self
     }
 
-    pub(crate) const fn attempts_max(&self) -> u32 {
-        self.attempts_max
+    /// The delays between the attempts.
+    pub const fn schedule(&self) -> Schedule {
+        self.schedule
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Duration> {
-        self.deadline
-    }
-
-    pub(crate) const fn attempt_timeout(&self) -> Option<Duration> {
-        self.attempt_timeout
+    pub(crate) const fn is_timed(&self) -> bool {
+        self.deadline.is_some() || self.attempt_timeout.is_some()
     }
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
-        self.schedule.check()?;
+        let mut problems = Vec::new();
+        self.schedule.check(&mut problems);
         if self.attempts_max == 0 {
-            return Err(PolicyError::NoAttempts);
+            problems.push(Problem::NoAttempts);
         }
         if self.deadline == Some(Duration::ZERO) {
-            return Err(PolicyError::NoTime { setting: "deadline" });
+            problems.push(Problem::NoTime { setting: "deadline" });
         }
         if self.attempt_timeout == Some(Duration::ZERO) {
-            return Err(PolicyError::NoTime { setting: "attempt_timeout" });
+            problems.push(Problem::NoTime { setting: "attempt_timeout" });
         }
-        Ok(())
-    }
-}
-
-/// A setting that no retry loop can work with.
-#[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// Delays would shrink, or never be a number.
-    #[error("factor is {factor}, but must be a finite number of at least 1")]
-    Factor {
-        /// The factor given.
-        factor: f64,
-    },
-    /// The very first delay would already be above the cap.
-    #[error("cap is {cap:?}, but must be at least the base of {base:?}")]
-    CapBelowBase {
-        /// The cap given.
-        cap: Duration,
-        /// The base given.
-        base: Duration,
-    },
-    /// The operation would never run.
-    #[error("attempts_max is 0, but counts the first attempt and must be at least 1")]
-    NoAttempts,
-    /// The operation would be cut before it starts.
-    #[error("{setting} is zero, but must leave time for an attempt")]
-    NoTime {
-        /// Name of the setting.
-        setting: &'static str,
-    },
-}
-
-impl PolicyError {
-    /// Name of the setting at fault.
-    pub const fn setting(&self) -> &'static str {
-        match self {
-            Self::Factor { .. } => "factor",
-            Self::CapBelowBase { .. } => "cap",
-            Self::NoAttempts => "attempts_max",
-            Self::NoTime { setting } => setting,
-        }
-    }
-}
-
-impl Classify for PolicyError {
-    fn class(&self) -> Class {
-        Class::of(Kind::Config)
+        PolicyError::check(problems)
     }
 }

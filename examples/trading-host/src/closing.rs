@@ -119,7 +119,9 @@ async fn audit(host: &Host) -> Result<Audit, Stop> {
         match host.guard.repeat(|| host.venue.audit()).await {
             Ok(audit) => return Ok(audit),
             Err(stopped) if looks == LEVEL_LOOKS_MAX => {
-                return Err(Stop::Unproven(stopped.error.to_string()));
+                let why =
+                    stopped.error.as_ref().map_or_else(|| stopped.to_string(), ToString::to_string);
+                return Err(Stop::Unproven(why));
             }
             Err(_) => {
                 looks += 1;

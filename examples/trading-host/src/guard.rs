@@ -21,7 +21,7 @@ use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy, Rejection, Tota
 use backstop_clock::{Clock, Sleep};
 use backstop_error_taxonomy::{Class, Classify, Kind};
 use backstop_retry_backoff::{
-    Elapsed, Finished, Guard as Repeat, Policy as RetryPolicy, Retry, Schedule, Stopped,
+    Elapsed, Finished, Guard as Repeat, Policy as RetryPolicy, Retry, RetryAfter, Schedule, Stopped,
 };
 use rand::{SeedableRng, rngs::SmallRng};
 use uuid::Uuid;
@@ -96,6 +96,7 @@ pub struct Guard {
     clock: SimClock,
     breaker: Breaker,
     submit: Retry,
+    submitting: Submitting,
     read: Retry,
     chance: Chance,
     /// Attempts after the first, of all calls.
@@ -110,18 +111,15 @@ impl Guard {
     /// # Errors
     /// A setting that contradicts itself.
     pub fn new(clock: SimClock, chance: Chance, submitting: Submitting) -> anyhow::Result<Self> {
-        let repeat = match submitting {
-            Submitting::Once => Repeat::Once,
-            Submitting::PlainRetry => Repeat::Idempotent,
-        };
         let breaker = Breaker::new(
             BreakerPolicy::new(OPEN_TIME).with_consecutive_failures(FAILURES_TO_OPEN),
         )?;
         Ok(Self {
             clock,
             breaker,
-            submit: Retry::new(submit_policy(), repeat)?,
-            read: Retry::new(read_policy(), Repeat::Idempotent)?,
+            submit: Retry::new(submit_policy())?,
+            submitting,
+            read: Retry::new(read_policy())?,
             chance,
             retries: Cell::default(),
             sent: RefCell::default(),
@@ -155,7 +153,12 @@ impl Guard {
             permit.judge(&answer, now);
             Ok(answer?)
         };
-        let result = self.submit.run(&self.clock, &mut rng, attempt).await;
+        let id = order.client_order_id;
+        let repeat = match self.submitting {
+            Submitting::Once => Repeat::Once(id),
+            Submitting::PlainRetry => Repeat::Idempotent(id),
+        };
+        let result = self.submit.guarded(repeat).run(&self.clock, &mut rng, attempt).await;
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
         result
     }
@@ -173,7 +176,7 @@ impl Guard {
         let call = &call;
         let mut rng = SmallRng::seed_from_u64(self.clock.now().as_millis().cast_unsigned());
         let attempt = |_| async move { Ok(self.timed(READ_TIMEOUT, call()).await?) };
-        let result = self.read.run(&self.clock, &mut rng, attempt).await;
+        let result = self.read.read().run(&self.clock, &mut rng, attempt).await;
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
         result.map(|finished| finished.value)
     }
@@ -214,11 +217,13 @@ fn submit_policy() -> RetryPolicy {
     RetryPolicy::new(schedule)
         .with_attempts_max(SUBMIT_ATTEMPTS_MAX)
         .with_deadline(crate::order::ACCEPT_WITHIN)
-        .with_retry_after_bound(None)
+        .with_retry_after(RetryAfter::Unbounded)
 }
 
 fn read_policy() -> RetryPolicy {
     let schedule =
         Schedule::exponential(Duration::from_millis(200)).with_cap(Duration::from_secs(1));
-    RetryPolicy::new(schedule).with_attempts_max(READ_ATTEMPTS_MAX).with_retry_after_bound(None)
+    RetryPolicy::new(schedule)
+        .with_attempts_max(READ_ATTEMPTS_MAX)
+        .with_retry_after(RetryAfter::Unbounded)
 }

@@ -320,7 +320,7 @@ impl Host {
                 self.watch.answered(now);
                 self.silence.set(Silence::None);
             }
-            Err(Stopped { error: CallError::Venue(error), .. }) => {
+            Err(Stopped { error: Some(CallError::Venue(error)), .. }) => {
                 if *error == VenueError::Refused {
                     self.watch.refused(now);
                 }

@@ -287,13 +287,13 @@ async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(
         Err(stopped) => stopped,
     };
     host.watch.notice(subject.clone(), now);
-    if matches!(stopped.error, CallError::Venue(VenueError::Refused)) {
+    if matches!(stopped.error, Some(CallError::Venue(VenueError::Refused))) {
         host.watch.refused(now);
     }
     match stopped.class().effect() {
         Effect::NotApplied => {
             let rejected = match &stopped.error {
-                CallError::Venue(VenueError::Rejected { reason }) => Some(reason.clone()),
+                Some(CallError::Venue(VenueError::Rejected { reason })) => Some(reason.clone()),
                 _ => None,
             };
             let event = match &rejected {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backstop_clock::Sleep as _;
 use backstop_error_taxonomy::{Class, Classify, Effect, Error, Kind, Transience};
 use backstop_retry_backoff::{
-    Elapsed, Guard, Jitter, Policy, Resolution, Retry, Schedule, StopReason,
+    Attempt, Elapsed, Jitter, Policy, Resolution, Retry, Schedule, StopReason,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -20,9 +20,12 @@ fn policy() -> Policy {
     Policy::new(Schedule::fixed(ms(100)).with_jitter(Jitter::None))
 }
 
-fn once(policy: Policy) -> Retry {
-    Retry::new(policy, Guard::Once).unwrap()
+fn retry(policy: Policy) -> Retry {
+    Retry::new(policy).unwrap()
 }
+
+/// The key of every request here.
+const KEY: u32 = 7;
 
 fn rng() -> StdRng {
     StdRng::seed_from_u64(1)
@@ -40,13 +43,16 @@ fn busy() -> Error {
 fn a_cut_attempt_is_dropped_and_its_outcome_unknown() {
     let sim = Sim::new();
     let dropped = Cell::new(0);
-    let retry = once(policy().with_attempt_timeout(ms(50)));
+    let retry = retry(policy().with_attempt_timeout(ms(50)));
     let hangs = async |_| {
         let _guard = OnDrop(&dropped);
         sim.sleep(ms(10_000)).await;
         Ok::<(), Error>(())
     };
-    let stopped = sim.block_on(retry.run(&sim, &mut rng(), hangs), None).unwrap().unwrap_err();
+    let stopped = sim
+        .block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), hangs), None)
+        .unwrap()
+        .unwrap_err();
     assert_eq!((stopped.reason, stopped.attempts), (StopReason::UnknownOutcome, 1));
     assert_eq!(stopped.class().effect(), Effect::Unknown);
     assert_eq!((sim.ms(), dropped.get()), (50, 1));
@@ -63,12 +69,13 @@ impl Drop for OnDrop<'_> {
 #[test]
 fn an_answer_that_comes_with_the_limit_counts() {
     let sim = Sim::new();
-    let retry = once(policy().with_attempt_timeout(ms(50)));
+    let retry = retry(policy().with_attempt_timeout(ms(50)));
     let just_in_time = async |_| {
         sim.sleep(ms(50)).await;
         Ok::<_, Error>("accepted")
     };
-    let finished = sim.block_on(retry.run(&sim, &mut rng(), just_in_time), None).unwrap();
+    let finished =
+        sim.block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), just_in_time), None).unwrap();
     assert_eq!(finished.unwrap().value, "accepted");
 }
 
@@ -92,13 +99,16 @@ impl From<Elapsed> for Optimist {
 fn a_cut_attempt_is_unknown_whatever_its_error_claims() {
     let sim = Sim::new();
     let runs = Cell::new(0);
-    let retry = once(policy().with_attempt_timeout(ms(50)));
+    let retry = retry(policy().with_attempt_timeout(ms(50)));
     let hangs = async |_| {
         runs.set(runs.get() + 1);
         sim.sleep(ms(10_000)).await;
         Ok::<(), Optimist>(())
     };
-    let stopped = sim.block_on(retry.run(&sim, &mut rng(), hangs), None).unwrap().unwrap_err();
+    let stopped = sim
+        .block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), hangs), None)
+        .unwrap()
+        .unwrap_err();
     assert_eq!((stopped.reason, runs.get()), (StopReason::UnknownOutcome, 1));
 }
 
@@ -106,14 +116,14 @@ fn a_cut_attempt_is_unknown_whatever_its_error_claims() {
 fn the_look_up_finds_it_and_nothing_is_sent_again() {
     let sim = Sim::new();
     let runs = Cell::new(0);
-    let retry = once(policy());
+    let retry = retry(policy());
     let lost = async |_| {
         runs.set(runs.get() + 1);
         Err(timeout())
     };
-    let asking = retry.resolve(async || Resolution::Found(42));
+    let asking = retry.at_most_once(KEY).asking(async || Resolution::Found(42));
     let finished = sim.block_on(asking.run(&sim, &mut rng(), lost), None).unwrap().unwrap();
-    assert_eq!((finished.value, finished.attempts, finished.resolved), (42, 1, true));
+    assert_eq!((finished.value, finished.attempts, finished.is_resolved()), (42, 1, true));
     assert_eq!((sim.ms(), runs.get()), (100, 1));
 }
 
@@ -121,14 +131,16 @@ fn the_look_up_finds_it_and_nothing_is_sent_again() {
 fn what_was_certainly_not_applied_is_sent_again() {
     let sim = Sim::new();
     let asked = Cell::new(0);
-    let retry = once(policy());
-    let second_time = async |attempt| if attempt == 1 { Err(timeout()) } else { Ok("accepted") };
-    let asking = retry.resolve(async || {
+    let retry = retry(policy());
+    let second_time = async |attempt: Attempt<u32>| {
+        if attempt.number == 1 { Err(timeout()) } else { Ok("accepted") }
+    };
+    let asking = retry.at_most_once(KEY).asking(async || {
         asked.set(asked.get() + 1);
         Resolution::NotFound
     });
     let finished = sim.block_on(asking.run(&sim, &mut rng(), second_time), None).unwrap().unwrap();
-    assert_eq!((finished.value, finished.attempts, finished.resolved), ("accepted", 2, false));
+    assert_eq!((finished.value, finished.attempts, finished.is_resolved()), ("accepted", 2, false));
     assert_eq!(asked.get(), 1);
 }
 
@@ -136,9 +148,9 @@ fn what_was_certainly_not_applied_is_sent_again() {
 fn a_look_up_that_knows_nothing_or_hangs_ends_as_unknown() {
     for hang in [false, true] {
         let sim = Sim::new();
-        let retry = once(policy().with_attempt_timeout(ms(50)));
+        let retry = retry(policy().with_attempt_timeout(ms(50)));
         let lost = async |_| Err::<(), _>(timeout());
-        let asking = retry.resolve(async || {
+        let asking = retry.at_most_once(KEY).asking(async || {
             if hang {
                 sim.sleep(ms(10_000)).await;
             }
@@ -154,9 +166,11 @@ fn a_look_up_that_knows_nothing_or_hangs_ends_as_unknown() {
 #[test]
 fn a_look_up_settles_the_class_of_what_comes_later() {
     let sim = Sim::new();
-    let retry = once(policy().with_attempts_max(2));
-    let answers = async |attempt| Err::<(), _>(if attempt == 1 { timeout() } else { busy() });
-    let asking = retry.resolve(async || Resolution::NotFound);
+    let retry = retry(policy().with_attempts_max(2));
+    let answers = async |attempt: Attempt<u32>| {
+        Err::<(), _>(if attempt.number == 1 { timeout() } else { busy() })
+    };
+    let asking = retry.at_most_once(KEY).asking(async || Resolution::NotFound);
     let stopped = sim.block_on(asking.run(&sim, &mut rng(), answers), None).unwrap().unwrap_err();
     assert_eq!(stopped.reason, StopReason::AttemptsExhausted);
     assert_eq!(stopped.class().effect(), Effect::NotApplied);
@@ -166,16 +180,19 @@ fn a_look_up_settles_the_class_of_what_comes_later() {
 fn an_outer_retry_does_not_start_over() {
     let sim = Sim::new();
     let runs = Cell::new(0);
-    let retry = Retry::new(policy().with_attempts_max(3), Guard::Idempotent).unwrap();
+    let retry = retry(policy().with_attempts_max(3));
     let inner = async |_| {
         let fails = async |_| {
             runs.set(runs.get() + 1);
             Err::<(), _>(busy())
         };
-        let result = retry.run(&sim, &mut rng(), fails).await;
+        let result = retry.at_most_once(KEY).run(&sim, &mut rng(), fails).await;
         result.map_err(|stopped| Error::caused_by(stopped, "inner"))
     };
-    let stopped = sim.block_on(retry.run(&sim, &mut rng(), inner), None).unwrap().unwrap_err();
+    let stopped = sim
+        .block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), inner), None)
+        .unwrap()
+        .unwrap_err();
     assert_eq!((stopped.reason, stopped.attempts), (StopReason::Permanent, 1));
     assert_eq!(stopped.class().transience(), Transience::Exhausted);
     assert_eq!(runs.get(), 3);
@@ -185,12 +202,14 @@ fn an_outer_retry_does_not_start_over() {
 fn dropping_the_run_sends_nothing_more() {
     let sim = Sim::new();
     let starts = RefCell::new(Vec::new());
-    let retry = once(policy());
-    let fails = async |attempt| {
-        starts.borrow_mut().push((attempt, sim.ms()));
+    let retry = retry(policy());
+    let fails = async |attempt: Attempt<u32>| {
+        starts.borrow_mut().push((attempt.number, sim.ms()));
         Err::<(), _>(busy())
     };
-    assert!(sim.block_on(retry.run(&sim, &mut rng(), fails), Some(ms(150))).is_none());
+    assert!(
+        sim.block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), fails), Some(ms(150))).is_none()
+    );
     assert_eq!(*starts.borrow(), [(1, 0), (2, 100)]);
 }
 
@@ -199,64 +218,87 @@ fn a_timer_that_fires_late_does_not_send_after_the_deadline() {
     let sim = Sim::new();
     sim.set_slack(ms(80));
     let runs = Cell::new(0);
-    let retry = once(policy().with_deadline(ms(150)));
+    let retry = retry(policy().with_deadline(ms(150)));
     let fails = async |_| {
         runs.set(runs.get() + 1);
         Err::<(), _>(busy())
     };
-    let stopped = sim.block_on(retry.run(&sim, &mut rng(), fails), None).unwrap().unwrap_err();
+    let stopped = sim
+        .block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), fails), None)
+        .unwrap()
+        .unwrap_err();
     assert_eq!((stopped.reason, runs.get()), (StopReason::Deadline, 1));
 }
 
 #[test]
 fn a_zero_delay_gives_way_once() {
     let sim = Sim::new();
-    let retry = once(Policy::new(Schedule::fixed(Duration::ZERO)).with_attempts_max(3));
+    let retry = retry(Policy::new(Schedule::fixed(Duration::ZERO)).with_attempts_max(3));
     let fails = async |_| Err::<(), _>(busy());
-    let stopped = sim.block_on(retry.run(&sim, &mut rng(), fails), None).unwrap().unwrap_err();
+    let stopped = sim
+        .block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), fails), None)
+        .unwrap()
+        .unwrap_err();
     assert_eq!((stopped.attempts, sim.yields()), (3, 2));
 }
 
 #[test]
 fn the_last_error_comes_back_as_it_was() {
     let sim = Sim::new();
-    let retry = once(policy());
-    let fails = async |n| Err::<(), _>(Error::new(Kind::RateLimited, format!("attempt {n}")));
-    let stopped = sim.block_on(retry.run(&sim, &mut rng(), fails), None).unwrap().unwrap_err();
+    let retry = retry(policy());
+    let fails = async |at: Attempt<u32>| {
+        Err::<(), _>(Error::new(Kind::RateLimited, format!("attempt {}", at.number)))
+    };
+    let stopped = sim
+        .block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), fails), None)
+        .unwrap()
+        .unwrap_err();
     assert_eq!(stopped.to_string(), "stopped after 4 attempts: attempts_exhausted");
-    assert_eq!(stopped.error.message(), "attempt 4");
+    assert_eq!(stopped.error.unwrap().message(), "attempt 4");
 }
 
 #[test]
 fn closures_that_return_futures_work_too() {
     let sim = Sim::new();
-    let retry = once(policy());
-    let op = |attempt: u32| async move { if attempt < 3 { Err(busy()) } else { Ok(attempt) } };
-    let finished = sim.block_on(retry.run(&sim, &mut rng(), op), None).unwrap().unwrap();
+    let retry = retry(policy());
+    let op = |attempt: Attempt<u32>| async move {
+        if attempt.number < 3 { Err(busy()) } else { Ok(attempt.number) }
+    };
+    let finished =
+        sim.block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), op), None).unwrap().unwrap();
     assert_eq!((finished.value, finished.attempts), (3, 3));
 }
 
 #[test]
 fn a_run_can_move_to_another_thread() {
     fn can_move<T: Send>(_: T) {}
-    let retry = once(policy());
+    let retry = retry(policy());
     can_move(async move {
         let clock = backstop_clock::ManualClock::new(backstop_clock::Timestamp::EPOCH);
         let text = String::from("captured");
         let reads = async |_| Err::<usize, _>(io::Error::other(text.clone()));
-        retry.run(&clock, &mut rng(), reads).await.unwrap_or_else(|_| unreachable!()).value
+        retry
+            .at_most_once(KEY)
+            .run(&clock, &mut rng(), reads)
+            .await
+            .unwrap_or_else(|_| unreachable!())
+            .value
     });
 }
 
 #[test]
 fn foreign_error_types_take_the_elapsed_limit() {
     let sim = Sim::new();
-    let retry = Retry::new(policy().with_attempt_timeout(ms(50)), Guard::Once).unwrap();
+    let retry = retry(policy().with_attempt_timeout(ms(50)));
     let hangs = async |_| {
         sim.sleep(ms(10_000)).await;
         Ok::<(), io::Error>(())
     };
-    let stopped = sim.block_on(retry.run(&sim, &mut rng(), hangs), None).unwrap().unwrap_err();
-    assert_eq!(stopped.error.kind(), io::ErrorKind::TimedOut);
-    assert_eq!(stopped.error.to_string(), "no answer within 50ms");
+    let stopped = sim
+        .block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), hangs), None)
+        .unwrap()
+        .unwrap_err();
+    let error = stopped.error.unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "no answer within 50ms");
 }

@@ -11,6 +11,8 @@ mod model;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod scripted_run;

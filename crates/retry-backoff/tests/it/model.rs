@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind, Transience};
-use backstop_retry_backoff::{Elapsed, Guard, Jitter, Policy, Retry, Schedule, StopReason};
+use backstop_retry_backoff::{
+    Attempt, Elapsed, Guard, Jitter, Policy, Retry, Schedule, StopReason,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rand::SeedableRng;
@@ -28,18 +30,18 @@ impl From<Elapsed> for Failure {
 }
 
 /// What one attempt takes and comes to; `None` is a success.
-type Attempt = (u64, Option<Class>);
+type Planned = (u64, Option<Class>);
 
 #[derive(Clone, Debug)]
 struct Plan {
-    guard: Guard,
+    guard: Guard<()>,
     base_ms: u64,
     cap_ms: u64,
     attempts_max: u32,
     deadline_ms: Option<u64>,
     timeout_ms: Option<u64>,
     /// The last one repeats.
-    attempts: Vec<Attempt>,
+    attempts: Vec<Planned>,
 }
 
 impl Plan {
@@ -57,7 +59,7 @@ impl Plan {
         policy
     }
 
-    fn attempt(&self, index: usize) -> Attempt {
+    fn attempt(&self, index: usize) -> Planned {
         self.attempts[index.min(self.attempts.len() - 1)]
     }
 }
@@ -73,16 +75,17 @@ struct Seen {
 fn drive(plan: &Plan, jitter: Jitter, seed: u64) -> Seen {
     let sim = Sim::new();
     let starts = RefCell::new(Vec::new());
-    let op = async |number: u32| {
+    let op = async |attempt: Attempt<()>| {
         starts.borrow_mut().push(sim.ms());
-        let (duration, failure) = plan.attempt(usize::try_from(number).unwrap() - 1);
+        let (duration, failure) = plan.attempt(usize::try_from(attempt.number).unwrap() - 1);
         if duration > 0 {
             backstop_clock::Sleep::sleep(&sim, Duration::from_millis(duration)).await;
         }
         failure.map_or(Ok(()), |class| Err(Failure(class)))
     };
-    let retry = Retry::new(plan.policy(jitter), plan.guard).unwrap();
-    let result = sim.block_on(retry.run(&sim, &mut StdRng::seed_from_u64(seed), op), None);
+    let retry = Retry::new(plan.policy(jitter)).unwrap();
+    let result = sim
+        .block_on(retry.guarded(plan.guard).run(&sim, &mut StdRng::seed_from_u64(seed), op), None);
     let stop = result.unwrap().err().map(|stopped| stopped.reason);
     Seen { starts_ms: starts.into_inner(), ended_ms: sim.ms(), stop }
 }
@@ -105,7 +108,7 @@ fn model(plan: &Plan) -> Seen {
         if class.effect() == Effect::Applied {
             return stop(Some(StopReason::AlreadyApplied));
         }
-        if class.effect() == Effect::Unknown && plan.guard == Guard::Once {
+        if class.effect() == Effect::Unknown && plan.guard == Guard::Once(()) {
             return stop(Some(StopReason::UnknownOutcome));
         }
         if class.transience() != Transience::Transient {
@@ -126,7 +129,7 @@ fn model(plan: &Plan) -> Seen {
     }
 }
 
-fn any_attempt() -> impl Strategy<Value = Attempt> {
+fn any_attempt() -> impl Strategy<Value = Planned> {
     let class = (select(Kind::ALL), select(Transience::ALL), select(Effect::ALL), 0..4_u8)
         .prop_map(|(kind, transience, effect, choice)| match choice {
             // Mostly failures that go on, or nearly every run would end at once.
@@ -139,7 +142,7 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
 
 fn any_plan() -> impl Strategy<Value = Plan> {
     (
-        select(&[Guard::Once, Guard::Idempotent][..]),
+        select(&[Guard::Once(()), Guard::READ][..]),
         (0..200_u64, 0..400_u64),
         1..8_u32,
         proptest::option::of(1..2_000_u64),
@@ -176,7 +179,7 @@ proptest! {
             // One more, because the start is cut to whole milliseconds.
             prop_assert!(pair[1] - pair[0] <= worked + plan.cap_ms + 1);
             let class = if cut { Class::of(Kind::Timeout) } else { failure.unwrap() };
-            prop_assert!(class.may_retry(plan.guard == Guard::Idempotent), "resent {class:?}");
+            prop_assert!(class.may_retry(plan.guard == Guard::READ), "resent {class:?}");
         }
     }
 

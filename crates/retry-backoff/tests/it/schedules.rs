@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use backstop_error_taxonomy::{Classify, Kind};
-use backstop_retry_backoff::{Guard, Jitter, Policy, PolicyError, Retry, Schedule};
+use backstop_retry_backoff::bounds::Problem;
+use backstop_retry_backoff::{Jitter, Policy, Retry, Schedule};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -30,7 +31,7 @@ fn extremes_saturate_instead_of_overflowing() {
     let mut rng = StdRng::seed_from_u64(1);
     for n in [0, 1, 2, 1_000, u32::MAX] {
         assert_eq!(schedule.nominal(n), Duration::MAX);
-        assert!(schedule.delay(n, &mut rng) <= Duration::MAX);
+        assert!(schedule.delay(n, Duration::ZERO, &mut rng) <= Duration::MAX);
     }
     let zero = Schedule::exponential(Duration::ZERO).with_factor(1e300);
     assert!(zero.nominal(u32::MAX) <= Duration::from_mins(1));
@@ -38,19 +39,20 @@ fn extremes_saturate_instead_of_overflowing() {
 
 #[test]
 fn bad_settings_are_refused_by_name() {
-    let refused = |policy: Policy| Retry::new(policy, Guard::Once).unwrap_err();
+    let refused = |policy: Policy| Retry::new(policy).unwrap_err();
     let policy = Policy::new(Schedule::fixed(ms(100)));
 
     for factor in [0.99, 0.0, -2.0, f64::NAN, f64::INFINITY] {
         let schedule = Schedule::exponential(ms(100)).with_factor(factor);
-        assert_eq!(refused(Policy::new(schedule)).setting(), "factor");
+        assert_eq!(refused(Policy::new(schedule)).problems()[0].setting(), "factor");
     }
     let low = Policy::new(Schedule::fixed(ms(100)).with_cap(ms(99)));
-    assert_eq!(refused(low), PolicyError::CapBelowBase { cap: ms(99), base: ms(100) });
-    assert_eq!(refused(policy.with_attempts_max(0)), PolicyError::NoAttempts);
-    assert_eq!(refused(policy.with_deadline(Duration::ZERO)).setting(), "deadline");
+    assert_eq!(refused(low).problems(), [Problem::CapBelowBase { cap: ms(99), base: ms(100) }]);
+    assert_eq!(refused(policy.with_attempts_max(0)).problems(), [Problem::NoAttempts]);
+    let late = refused(policy.with_deadline(Duration::ZERO));
+    assert_eq!(late.problems(), [Problem::NoTime { setting: "deadline" }]);
     let no_time = refused(policy.with_attempt_timeout(Duration::ZERO));
-    assert_eq!(no_time.to_string(), "attempt_timeout is zero, but must leave time for an attempt");
+    assert_eq!(no_time.to_string(), "attempt_timeout is zero, but must be longer");
     assert_eq!(no_time.class().kind(), Kind::Config);
 }
 
@@ -81,11 +83,11 @@ proptest! {
     ) {
         let cap = ms(base + extra);
         let schedule = Schedule::exponential(ms(base)).with_factor(factor).with_cap(cap);
-        let delay = schedule.delay(n, &mut StdRng::seed_from_u64(seed));
+        let delay = schedule.delay(n, Duration::ZERO, &mut StdRng::seed_from_u64(seed));
         prop_assert!(delay <= schedule.nominal(n));
         prop_assert!(delay <= cap);
         let exact = schedule.with_jitter(Jitter::None);
-        prop_assert_eq!(exact.delay(n, &mut StdRng::seed_from_u64(seed)), exact.nominal(n));
+        prop_assert_eq!(exact.delay(n, Duration::ZERO, &mut StdRng::seed_from_u64(seed)), exact.nominal(n));
     }
 
     #[test]
@@ -93,7 +95,7 @@ proptest! {
         let delays = || {
             let mut rng = StdRng::seed_from_u64(seed);
             let schedule = Schedule::exponential(ms(base));
-            (1..50).map(|n| schedule.delay(n, &mut rng)).collect::<Vec<_>>()
+            (1..50).map(|n| schedule.delay(n, Duration::ZERO, &mut rng)).collect::<Vec<_>>()
         };
         prop_assert_eq!(delays(), delays());
     }

@@ -1,19 +1,23 @@
 //! Plays the scripted runs of the scenarios on simulated time.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
-use backstop_clock::Sleep as _;
+use backstop_clock::{Clock as _, Sleep as _};
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
+use backstop_retry_backoff::budget::Budget;
 use backstop_retry_backoff::{
-    Elapsed, Finished, Guard, Policy, Resolution, Retry, StopReason, Stopped,
+    Attempt, Elapsed, Ending, Finished, Guard, Handle, Outcome as Answer, Policy, Resolution,
+    Retry, StopReason, StopToken, Stopped, sending,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
+use crate::budgets;
 use crate::scenarios::{Draws, Outcome, Stop, fail, list, only, policy_of, whole, within};
-use crate::sim::Sim;
+use crate::sim::{News, Sim};
 
 /// The error of a scripted attempt: its outcome by name.
 #[derive(Clone, Debug)]
@@ -78,9 +82,9 @@ fn wait(before: Event, after: Event) -> Option<u64> {
 }
 
 /// Notes the end of an attempt, also of one that is cut.
-struct Ending<'t>(&'t Trace, &'t Sim);
+struct AtEnd<'t>(&'t Trace, &'t Sim);
 
-impl Drop for Ending<'_> {
+impl Drop for AtEnd<'_> {
     fn drop(&mut self) {
         self.0.push(Event::End(self.1.ms()));
     }
@@ -90,47 +94,75 @@ impl Drop for Ending<'_> {
 #[derive(Clone)]
 struct Entry {
     duration: Duration,
-    /// `None` is a success.
-    failure: Option<Failure>,
+    answer: Answer<String, Failure>,
+    /// Whether it would send something else than the entry before.
+    is_changed: bool,
 }
 
 impl Entry {
-    fn of(given: &Value) -> Outcome<Self> {
+    fn of(given: &Value, unwanted: &[Value]) -> Outcome<Self> {
         let keys =
             ["outcome", "value", "duration_ms", "retry_after_ms", "changed_payload", "class"];
         only(given, &keys)?;
         let outcome = given["outcome"].as_str().unwrap_or_default();
         let class = match outcome {
-            "success" => None,
+            "success" | "value" => None,
             "transient" => Some(Class::of(Kind::Unavailable).with_effect(Effect::NotApplied)),
             "throttled" => Some(Class::of(Kind::RateLimited)),
             "not_sent" => Some(Class::of(Kind::Connection).with_effect(Effect::NotApplied)),
             "permanent" => Some(Class::of(Kind::Rejected)),
             "unknown" => Some(Class::of(Kind::Connection)),
             "breaker_rejected" => Some(Class::of(Kind::Unavailable).refused_by_breaker()),
-            // Retrying on values is not part of the slice.
-            "value" => return Err(Stop::Pending),
             other => return fail(format!("unknown outcome `{other}`")),
         };
-        let hint = match given.get("retry_after_ms") {
-            // Pushback is not part of the slice.
-            Some(hint) if hint.as_i64().is_some_and(i64::is_negative) => return Err(Stop::Pending),
-            Some(hint) => Some(Duration::from_millis(whole("retry_after_ms", hint)?)),
-            None => None,
+        let class = match given.get("class").map(|name| name.as_str()) {
+            None => class,
+            Some(name) => {
+                let kind = budgets::kind_of(name.unwrap_or_default())?;
+                class.map(|class| {
+                    let costly = Class::of(kind).with_effect(class.effect());
+                    costly.with_transience(class.transience())
+                })
+            }
         };
-        let class = class.map(|class| hint.map_or(class, |hint| class.with_retry_after(hint)));
+        let hint = given.get("retry_after_ms");
+        let is_pushback = hint.and_then(Value::as_i64).is_some_and(i64::is_negative);
+        let hint =
+            hint.filter(|_| !is_pushback).map(|ms| whole("retry_after_ms", ms)).transpose()?;
+        let class = class.map(|class| match hint {
+            Some(hint) => class.with_retry_after(Duration::from_millis(hint)),
+            None => class,
+        });
+        let answer = match (class, given["value"].as_str()) {
+            (None, None) => Answer::Success(String::new()),
+            (None, Some(value)) if unwanted.contains(&given["value"]) => {
+                Answer::Again(value.to_owned())
+            }
+            (None, Some(value)) => Answer::Success(value.to_owned()),
+            (Some(class), _) => {
+                let failure = Failure { outcome: outcome.to_owned(), class };
+                if is_pushback { Answer::Pushback(failure) } else { Answer::Failure(failure) }
+            }
+        };
         let duration = given.get("duration_ms").map_or(Ok(0), |ms| whole("duration_ms", ms))?;
-        let failure = class.map(|class| Failure { outcome: outcome.to_owned(), class });
-        Ok(Self { duration: Duration::from_millis(duration), failure })
+        let is_changed = given.get("changed_payload") == Some(&json!(true));
+        Ok(Self { duration: Duration::from_millis(duration), answer, is_changed })
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match &self.answer {
+            Answer::Failure(failure) | Answer::Pushback(failure) => Some(failure),
+            Answer::Success(_) | Answer::Again(_) => None,
+        }
     }
 
     fn is_sent(&self) -> bool {
         let unsent = ["not_sent", "breaker_rejected"];
-        self.failure.as_ref().is_none_or(|failure| !unsent.contains(&failure.outcome.as_str()))
+        self.failure().is_none_or(|failure| !unsent.contains(&failure.outcome.as_str()))
     }
 
     fn is_run(&self) -> bool {
-        self.failure.as_ref().is_none_or(|failure| failure.outcome != "breaker_rejected")
+        self.failure().is_none_or(|failure| failure.outcome != "breaker_rejected")
     }
 }
 
@@ -143,24 +175,18 @@ struct Script<'c> {
 
 impl<'c> Script<'c> {
     fn of(case: &'c Value) -> Outcome<Self> {
-        let entries =
-            list(&case["attempts"])?.iter().map(Entry::of).collect::<Outcome<Vec<_>>>()?;
-        let script = Self { case, key: 42, entries };
-        if script.entries.is_empty() {
+        let unwanted = case["config"].get("retry_on_values").map(list).transpose()?;
+        let entry = |given| Entry::of(given, unwanted.unwrap_or_default());
+        let entries = list(&case["attempts"])?.iter().map(entry).collect::<Outcome<Vec<_>>>()?;
+        if entries.is_empty() {
             return fail("no attempts");
         }
-        // The operation builds its own payload, so that a change after an unknown outcome cannot
-        // be refused yet.
-        let config = &case["config"];
-        let cut = ["deadline_ms", "attempt_timeout_ms"].iter().any(|key| config.get(key).is_some());
-        let mut open = cut;
-        for (given, entry) in list(&case["attempts"])?.iter().zip(&script.entries) {
-            if open && given.get("changed_payload") == Some(&json!(true)) {
-                return Err(Stop::Pending);
-            }
-            open |= entry.failure.as_ref().is_some_and(|f| f.class.effect() == Effect::Unknown);
-        }
-        Ok(script)
+        Ok(Self { case, key: 42, entries })
+    }
+
+    /// What the attempt that comes after `before` others sends.
+    fn payload(&self, before: usize) -> usize {
+        (0..=before).filter(|index| self.entry(*index).is_changed).count()
     }
 
     /// The entry of the attempt that comes after `before` others; the last one repeats.
@@ -172,21 +198,26 @@ impl<'c> Script<'c> {
         policy_of(&self.case["config"])?.map_err(|key| Stop::Failed(format!("bad {key}")))
     }
 
-    fn guard(&self) -> Outcome<Guard> {
+    fn guard(&self) -> Outcome<Guard<u64>> {
         match self.case["config"].get("mode").and_then(Value::as_str) {
-            None | Some("idempotent") => Ok(Guard::Idempotent),
-            Some("once") => Ok(Guard::Once),
+            None | Some("idempotent") => Ok(Guard::Idempotent(self.key)),
+            Some("once") => Ok(Guard::Once(self.key)),
             Some(other) => fail(format!("unknown mode `{other}`")),
         }
     }
 
-    async fn attempt(&self, sim: &Sim, trace: &Trace, number: u32) -> Result<(), Failure> {
+    async fn attempt(
+        &self,
+        sim: &Sim,
+        trace: &Trace,
+        attempt: Attempt<u64>,
+    ) -> Answer<String, Failure> {
         let entry = self.entry(trace.starts_ms().len());
         trace.push(Event::Start(sim.ms()));
-        let _ending = Ending(trace, sim);
-        trace.numbers.borrow_mut().push(number);
+        let _ending = AtEnd(trace, sim);
+        trace.numbers.borrow_mut().push(attempt.number);
         if entry.is_run() {
-            trace.keys.borrow_mut().push(self.key);
+            trace.keys.borrow_mut().push(attempt.key);
         }
         if entry.is_sent() {
             trace.open.set(true);
@@ -194,23 +225,25 @@ impl<'c> Script<'c> {
         if !entry.duration.is_zero() {
             sim.sleep(entry.duration).await;
         }
-        match &entry.failure {
-            Some(failure) if entry.is_sent() => {
-                trace.open.set(failure.class.effect() == Effect::Unknown);
-                Err(failure.clone())
-            }
-            Some(failure) => Err(failure.clone()),
-            None => Ok(()),
+        if entry.is_sent() {
+            let failure = entry.failure();
+            trace.open.set(failure.is_some_and(|it| it.class.effect() == Effect::Unknown));
         }
+        entry.answer.clone()
     }
 }
 
 pub(crate) fn run(case: &Value) -> Outcome<()> {
     let script = Script::of(case)?;
-    let cancel_at = cancel_at(case)?;
     let (sim, trace) = (Sim::new(), Trace::default());
-    let retry = Retry::new(script.policy()?, script.guard()?)
-        .map_err(|error| Stop::Failed(error.to_string()))?;
+    let wrong = |error: &dyn std::error::Error| Stop::Failed(error.to_string());
+    let mut retry = Retry::new(script.policy()?).map_err(|error| wrong(&error))?;
+    let budget = case["config"].get("budget").map(budgets::rule_of).transpose()?;
+    let budget = budget.map(|rule| Budget::new(rule, sim.instant()).map(Arc::new));
+    let budget = budget.transpose().map_err(|error| wrong(&error))?;
+    if let Some(budget) = &budget {
+        retry = retry.with_budget(Arc::clone(budget));
+    }
     let answers = case["config"].get("resolver").map(list).transpose()?;
     for answer in answers.unwrap_or_default() {
         let known = ["found", "not_found", "fails"];
@@ -218,20 +251,24 @@ pub(crate) fn run(case: &Value) -> Outcome<()> {
             return fail(format!("unknown answer {answer}"));
         }
     }
-    let op = async |number| script.attempt(&sim, &trace, number).await;
+    let (token, handle) = (StopToken::default(), Handle::new());
+    let news = news(case, &token, &handle)?;
+    let prepare = |_| script.payload(trace.starts_ms().len());
+    let send = |attempt, _payload| script.attempt(&sim, &trace, attempt);
     let draws = &case["config"]["draws"];
     let mut given = Draws::of(draws);
     let mut seeded = StdRng::seed_from_u64(7);
     let rng: &mut dyn rand::Rng = if draws.is_array() { &mut given } else { &mut seeded };
+    let call = retry.guarded(script.guard()?).until(&token).resolved_by(&handle);
     let result = match answers {
-        None => sim.block_on(retry.run(&sim, rng, op), cancel_at),
+        None => sim.block_on_with(call.run(&sim, rng, sending(prepare, send)), None, news),
         Some(answers) => {
             let look_up = async || {
                 trace.push(Event::Ask(sim.ms()));
                 let index = trace.asked.replace(trace.asked.get() + 1);
                 let answer = answers.get(index).or(answers.last());
                 match answer.and_then(Value::as_str) {
-                    Some("found") => Resolution::Found(()),
+                    Some("found") => Resolution::Found(String::new()),
                     Some("not_found") => {
                         trace.open.set(false);
                         Resolution::NotFound
@@ -239,49 +276,77 @@ pub(crate) fn run(case: &Value) -> Outcome<()> {
                     _ => Resolution::Unknown,
                 }
             };
-            sim.block_on(retry.resolve(look_up).run(&sim, rng, op), cancel_at)
+            let call = call.asking(look_up);
+            sim.block_on_with(call.run(&sim, rng, sending(prepare, send)), None, news)
         }
     };
-    check(&case["expect"], &sim, &trace, result.as_ref())
+    let tokens = budget.and_then(|budget| budget.tokens());
+    check(&case["expect"], &sim, &trace, result.as_ref(), tokens)
 }
 
-/// When the run is dropped from outside.
-fn cancel_at(case: &Value) -> Outcome<Option<Duration>> {
-    let mut at = None;
+/// What happens from outside.
+fn news<'n>(
+    case: &Value,
+    token: &'n StopToken,
+    handle: &'n Handle<String>,
+) -> Outcome<Vec<News<'n>>> {
+    let mut news: Vec<News<'n>> = Vec::new();
     for event in case.get("external").map(list).transpose()?.unwrap_or_default() {
         only(event, &["at_ms", "do"])?;
+        let at = Duration::from_millis(whole("at_ms", &event["at_ms"])?);
         match event["do"].as_str() {
-            Some("cancel") => at = Some(Duration::from_millis(whole("at_ms", &event["at_ms"])?)),
-            // News from outside is not part of the slice.
-            Some("resolve") => return Err(Stop::Pending),
+            Some("cancel") => news.push((at, Box::new(|| token.stop()))),
+            Some("resolve") => news.push((
+                at,
+                Box::new(|| {
+                    // The call may be over; the news are late then, and that is all.
+                    let _late = handle.resolve(String::new());
+                }),
+            )),
             other => return fail(format!("unknown external event {other:?}")),
         }
     }
-    Ok(at)
+    Ok(news)
 }
 
-type Ended = Result<Finished<()>, Stopped<Failure>>;
+type Ended = Result<Finished<String>, Stopped<Failure>>;
 
-fn check(expect: &Value, sim: &Sim, trace: &Trace, result: Option<&Ended>) -> Outcome<()> {
-    let (name, stop) = match result {
-        None => ("cancelled", "cancelled"),
-        Some(Ok(finished)) if finished.resolved => ("resolved", "resolved"),
-        Some(Ok(_)) => ("ok", "success"),
-        Some(Err(stopped)) => {
+/// The `result` and the `stop` of the format.
+fn names(trace: &Trace, ended: &Ended) -> Outcome<(&'static str, &'static str)> {
+    Ok(match ended {
+        Ok(Finished { ending: Ending::Resolved, .. }) => ("resolved", "resolved"),
+        Ok(Finished { ending: Ending::Unwanted(StopReason::Cancelled), .. }) => {
+            ("cancelled", "cancelled")
+        }
+        Ok(Finished { ending: Ending::Unwanted(reason), .. }) => ("value", stop_name(*reason)),
+        Ok(_) => ("ok", "success"),
+        Err(stopped) => {
             if trace.open.get() && stopped.class().effect() != Effect::Unknown {
                 return fail(format!("an open outcome is reported as {:?}", stopped.class()));
             }
-            (if trace.open.get() { "unknown" } else { "failed" }, stop_name(stopped.reason))
+            let result = match stopped.reason {
+                StopReason::Cancelled => "cancelled",
+                _ if trace.open.get() => "unknown",
+                _ => "failed",
+            };
+            (result, stop_name(stopped.reason))
         }
-    };
-    let attempts = match result {
-        None => trace.starts_ms().len(),
-        Some(Ok(finished)) => usize::try_from(finished.attempts).unwrap(),
-        Some(Err(stopped)) => usize::try_from(stopped.attempts).unwrap(),
-    };
+    })
+}
+
+fn check(
+    expect: &Value,
+    sim: &Sim,
+    trace: &Trace,
+    ended: Option<&Ended>,
+    tokens: Option<f64>,
+) -> Outcome<()> {
+    let ended = ended.expect("nothing drops the run");
+    let (name, stop) = names(trace, ended)?;
+    let attempts = ended.as_ref().map_or_else(|it| it.attempts, |it| it.attempts);
     let keys = trace.keys.borrow();
     let same_key = keys.windows(2).all(|pair| pair[0] == pair[1]);
-    let last = result.and_then(|result| result.as_ref().err()).map(|it| it.error.outcome.as_str());
+    let last = ended.as_ref().err().and_then(|it| it.error.as_ref()).map(|it| it.outcome.as_str());
     for (key, want) in expect.as_object().ok_or_else(|| Stop::Failed("no expect".into()))? {
         match key.as_str() {
             "op_runs" => equal(key, want, &json!(keys.len()))?,
@@ -296,7 +361,7 @@ fn check(expect: &Value, sim: &Sim, trace: &Trace, result: Option<&Ended>) -> Ou
             "same_key_every_attempt" => equal(key, want, &json!(same_key))?,
             "attempt_numbers" => equal(key, want, &json!(*trace.numbers.borrow()))?,
             "yields" => equal(key, want, &json!(sim.yields()))?,
-            "tokens" | "breaker" => return Err(Stop::Pending),
+            "tokens" => budgets::near(key, want, tokens)?,
             other => return fail(format!("unknown expectation `{other}`")),
         }
     }
@@ -329,33 +394,29 @@ fn all_within(key: &str, want: &Value, got: &[u64]) -> Outcome<()> {
 
 pub(crate) fn nested(case: &Value) -> Outcome<()> {
     let script = Script::of(case)?;
-    let outer = &case["config"]["outer"];
-    only(outer, &["schedule", "max_attempts", "retry_exhausted"])?;
-    if outer.get("retry_exhausted") == Some(&json!(true)) {
-        // An outer loop that starts over is not part of the slice.
-        return Err(Stop::Pending);
+    let mut config = case["config"]["outer"].clone();
+    only(&config, &["schedule", "max_attempts", "retry_exhausted"])?;
+    let again = config.as_object_mut().unwrap().remove("retry_exhausted") == Some(json!(true));
+    let mut outer = policy_of(&config)?.map_err(|key| Stop::Failed(format!("bad {key}")))?;
+    if again {
+        outer = outer.with_exhausted_retried();
     }
-    let mut config = outer.clone();
-    config.as_object_mut().unwrap().remove("retry_exhausted");
-    let outer = policy_of(&config)?.map_err(|key| Stop::Failed(format!("bad {key}")))?;
-    let build =
-        |policy, guard| Retry::new(policy, guard).map_err(|error| Stop::Failed(error.to_string()));
-    let (inner, outer) =
-        (build(script.policy()?, script.guard()?)?, build(outer, script.guard()?)?);
+    let build = |policy| Retry::new(policy).map_err(|error| Stop::Failed(error.to_string()));
+    let (inner, outer, guard) = (build(script.policy()?)?, build(outer)?, script.guard()?);
     let (sim, trace) = (Sim::new(), Trace::default());
-    let around = async |_| {
+    let around = async |_: Attempt<u64>| {
         let mut rng = StdRng::seed_from_u64(7);
-        let op = async |number| script.attempt(&sim, &trace, number).await;
-        let result = inner.run(&sim, &mut rng, op).await;
+        let op = |attempt| script.attempt(&sim, &trace, attempt);
+        let result = inner.guarded(guard).run(&sim, &mut rng, op).await;
         // The inner class travels with the error, as it would through a bot's own type.
-        result.map_err(|stopped| Failure { class: stopped.class(), ..stopped.error })
+        let travelled =
+            |stopped: Stopped<Failure>| Failure { class: stopped.class, ..stopped.error.unwrap() };
+        result.map(|finished| finished.value).map_err(travelled)
     };
     let mut rng = StdRng::seed_from_u64(8);
-    let result = sim.block_on(outer.run(&sim, &mut rng, around), None).unwrap();
-    let (name, attempts) = match &result {
-        Ok(finished) => ("ok", finished.attempts),
-        Err(stopped) => (if trace.open.get() { "unknown" } else { "failed" }, stopped.attempts),
-    };
+    let result = sim.block_on(outer.guarded(guard).run(&sim, &mut rng, around), None).unwrap();
+    let (name, _) = names(&trace, &result)?;
+    let attempts = result.as_ref().map_or_else(|it| it.attempts, |it| it.attempts);
     for (key, want) in case["expect"].as_object().ok_or_else(|| Stop::Failed("no expect".into()))? {
         match key.as_str() {
             "op_runs" => equal(key, want, &json!(trace.keys.borrow().len()))?,

@@ -53,22 +53,40 @@ impl Sim {
         task: impl Future<Output = T>,
         cancel_at: Option<Duration>,
     ) -> Option<T> {
+        self.block_on_with(task, cancel_at, Vec::new())
+    }
+
+    /// The same, with things that happen from outside meanwhile, in the order of their times.
+    pub(crate) fn block_on_with<T>(
+        &self,
+        task: impl Future<Output = T>,
+        cancel_at: Option<Duration>,
+        news: Vec<News<'_>>,
+    ) -> Option<T> {
         let mut task = pin!(task);
+        let mut news = news.into_iter().peekable();
         let mut context = Context::from_waker(Waker::noop());
         loop {
-            if cancel_at.is_some_and(|at| self.state.now.get() >= at) {
+            let now = self.state.now.get();
+            if cancel_at.is_some_and(|at| now >= at) {
                 return None;
+            }
+            while let Some((_, happen)) = news.next_if(|(at, _)| *at <= now) {
+                happen();
             }
             if let Poll::Ready(value) = task.as_mut().poll(&mut context) {
                 return Some(value);
             }
-            let next = self.state.timers.borrow().values().min().copied();
-            let next = next.expect("the task waits for something that never comes");
-            let next = cancel_at.map_or(next, |at| at.min(next));
-            self.state.now.set(next.max(self.state.now.get()));
+            let timer = self.state.timers.borrow().values().min().copied();
+            let next = timer.into_iter().chain(cancel_at).chain(news.peek().map(|(at, _)| *at));
+            let next = next.min().expect("the task waits for something that never comes");
+            self.state.now.set(next.max(now));
         }
     }
 }
+
+/// Something that happens from outside, and when.
+pub(crate) type News<'n> = (Duration, Box<dyn FnOnce() + 'n>);
 
 impl Clock for Sim {
     fn now(&self) -> Timestamp {

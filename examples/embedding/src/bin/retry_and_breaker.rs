@@ -7,7 +7,7 @@ use anyhow::ensure;
 use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy, Rejection};
 use backstop_clock::{Clock, ManualClock, Timestamp};
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
-use backstop_retry_backoff::{Elapsed, Guard, Policy, Resolution, Retry, Schedule, StopReason};
+use backstop_retry_backoff::{Elapsed, Policy, Resolution, Retry, Schedule, StopReason};
 use rand::{SeedableRng, rngs::StdRng};
 
 /// The bot's own error; one `impl` tells the crates what it means.
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
     let open = Duration::from_secs(30);
     let breaker = Breaker::new(BreakerPolicy::new(open).with_consecutive_failures(3))?;
     let schedule = Schedule::exponential(Duration::from_millis(200));
-    let retry = Retry::new(Policy::new(schedule), Guard::Once)?;
+    let retry = Retry::new(Policy::new(schedule))?;
     let submit = |order: u32, trouble: Vec<GridError>| {
         client.script.borrow_mut().extend(trouble);
         // The breaker is inside the retry: it sees each attempt, and its refusal is final.
@@ -66,12 +66,13 @@ fn main() -> anyhow::Result<()> {
         let is_there = || client.orders.borrow().contains(&order);
         let look_up = async || if is_there() { Resolution::Found(()) } else { Resolution::Unknown };
         let mut rng = StdRng::seed_from_u64(order.into());
-        let run = pollster::block_on(retry.resolve(look_up).run(&clock, &mut rng, guarded));
+        let call = retry.at_most_once(order).asking(look_up);
+        let run = pollster::block_on(call.run(&clock, &mut rng, guarded));
         println!("order {order}: {run:?}");
         run.map_err(|stopped| stopped.reason)
     };
     ensure!(submit(1, vec![GridError::Refused]).is_ok_and(|done| done.attempts == 2));
-    ensure!(submit(2, vec![GridError::NoAnswer]).is_ok_and(|done| done.resolved));
+    ensure!(submit(2, vec![GridError::NoAnswer]).is_ok_and(|done| done.is_resolved()));
     // With the answer that was lost, these make three failures in a row.
     let stopped = submit(3, vec![GridError::Refused, GridError::Refused]);
     ensure!(stopped.is_err_and(|reason| reason == StopReason::BreakerRefused));

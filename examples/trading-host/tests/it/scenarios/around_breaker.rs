@@ -5,7 +5,9 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy};
 use backstop_clock::{Clock, Sleep, Timestamp};
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
-use backstop_retry_backoff::{Elapsed, Finished, Guard, Jitter, Policy, Retry, Schedule, Stopped};
+use backstop_retry_backoff::{
+    Elapsed, Finished, Guard, Jitter, OnRefusal, Policy, Retry, RetryAfter, Schedule, Stopped,
+};
 use rand::{SeedableRng, rngs::SmallRng};
 use serde_json::{Value, json};
 use trading_host::runtime::{SimClock, Simulation, within};
@@ -31,14 +33,6 @@ impl From<Elapsed> for Failure {
     }
 }
 
-/// What a caller makes of a rejection, by the class that it gives it.
-#[derive(Clone, Copy, Debug)]
-enum OnRejection {
-    Stop,
-    Wait,
-    Retry,
-}
-
 /// One entry of the script.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -52,7 +46,7 @@ struct Play {
     retry: Retry,
     entries: Vec<Entry>,
     timeout: Option<Duration>,
-    on_rejection: OnRejection,
+    guard: Guard<()>,
     /// When each attempt began and ended, rejected ones too.
     attempts: RefCell<Vec<(u64, u64)>>,
     /// When each call was sent.
@@ -67,7 +61,8 @@ pub(crate) fn run(case: &Value) -> Outcome<()> {
     let played = Rc::clone(&play);
     let ended = Simulation::new(clock).run(async move {
         let mut rng = SmallRng::seed_from_u64(7);
-        played.retry.run(&played.clock, &mut rng, |_| attempt(&played)).await
+        let call = played.retry.guarded(played.guard);
+        call.run(&played.clock, &mut rng, |_| attempt(&played)).await
     });
     check(&case["expect"], &play, &ended.map_err(|stuck| Stop::Failed(stuck.to_string()))?)
 }
@@ -81,14 +76,9 @@ async fn attempt(play: &Play) -> Result<(), Failure> {
 
 async fn guarded(play: &Play) -> Result<(), Failure> {
     let now = || play.clock.instant();
-    let permit = play.breaker.admit(now).map_err(|rejection| {
-        let plain = Class::of(Kind::Unavailable).with_effect(Effect::NotApplied);
-        let class = match (play.on_rejection, rejection.retry_after) {
-            (OnRejection::Retry, _) => plain,
-            (OnRejection::Wait, Some(rest)) => plain.with_retry_after(rest),
-            (OnRejection::Stop | OnRejection::Wait, _) => rejection.class(),
-        };
-        Failure { outcome: "breaker_rejected".to_owned(), class }
+    let permit = play.breaker.admit(now).map_err(|rejection| Failure {
+        outcome: "breaker_rejected".to_owned(),
+        class: rejection.class(),
     })?;
     let sent = play.runs.borrow().len();
     play.runs.borrow_mut().push(play.ms());
@@ -125,22 +115,24 @@ fn play(config: &Value, attempts: &Value, clock: SimClock) -> Outcome<Play> {
     let pending = ["resolver", "retry_on_values", "budget", "draws", "deadline_ms", "hint"];
     known(config, &[&keys[..], &["on_breaker_rejection"]].concat(), &pending)?;
     // As the host has it: what is asked for is honoured without bound.
-    let mut policy = Policy::new(schedule(&config["schedule"])?).with_retry_after_bound(None);
+    let mut policy =
+        Policy::new(schedule(&config["schedule"])?).with_retry_after(RetryAfter::Unbounded);
     policy = policy.with_attempts_max(match config.get("max_attempts") {
         Some(most) => count(most)?,
         None => u32::MAX,
     });
     let guard = match config.get("mode").and_then(Value::as_str) {
-        None | Some("idempotent") => Guard::Idempotent,
-        Some("once") => Guard::Once,
+        None | Some("idempotent") => Guard::Idempotent(()),
+        Some("once") => Guard::Once(()),
         Some(other) => return fail(format!("unknown mode `{other}`")),
     };
-    let on_rejection = match config.get("on_breaker_rejection").and_then(Value::as_str) {
-        None | Some("stop") => OnRejection::Stop,
-        Some("wait") => OnRejection::Wait,
-        Some("retry") => OnRejection::Retry,
-        Some(other) => return fail(format!("unknown on_breaker_rejection `{other}`")),
-    };
+    policy =
+        policy.with_on_refusal(match config.get("on_breaker_rejection").and_then(Value::as_str) {
+            None | Some("stop") => OnRefusal::Stop,
+            Some("wait") => OnRefusal::Wait,
+            Some("retry") => OnRefusal::Retry,
+            Some(other) => return fail(format!("unknown on_breaker_rejection `{other}`")),
+        });
     let entries = list(attempts)?.iter().map(entry).collect::<Outcome<Vec<_>>>()?;
     if entries.is_empty() {
         return fail("no attempts");
@@ -149,10 +141,10 @@ fn play(config: &Value, attempts: &Value, clock: SimClock) -> Outcome<Play> {
     Ok(Play {
         clock,
         breaker: Breaker::new(breaker(&config["breaker"])?).map_err(|error| wrong(&error))?,
-        retry: Retry::new(policy, guard).map_err(|error| wrong(&error))?,
+        retry: Retry::new(policy).map_err(|error| wrong(&error))?,
         entries,
         timeout: config.get("attempt_timeout_ms").map(millis).transpose()?,
-        on_rejection,
+        guard,
         attempts: RefCell::default(),
         runs: RefCell::default(),
     })
@@ -249,7 +241,8 @@ fn check(
             (result, stop_name(stopped.reason), stopped.attempts)
         }
     };
-    let last = ended.as_ref().err().map(|stopped| stopped.error.outcome.as_str());
+    let last = ended.as_ref().err().and_then(|stopped| stopped.error.as_ref());
+    let last = last.map(|error| error.outcome.as_str());
     let times = play.attempts.borrow();
     let starts: Vec<_> = times.iter().map(|(began, _)| *began).collect();
     let sleeps: Vec<_> = times.windows(2).map(|pair| pair[1].0 - pair[0].1).collect();

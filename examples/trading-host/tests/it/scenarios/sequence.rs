@@ -7,7 +7,8 @@ use backstop_error_taxonomy::{
     Action, Class, Classify, Component, Decision, Effect, Kind, Severity, Site, codes, decide,
 };
 use backstop_retry_backoff::{
-    Elapsed, Finished, Guard, Jitter, Policy, Retry, Schedule, StopReason, Stopped,
+    Attempt, Elapsed, Finished, Guard, Jitter, Policy, Retry, RetryAfter, Schedule, StopReason,
+    Stopped,
 };
 use rand::{SeedableRng, rngs::SmallRng};
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ impl From<Elapsed> for Failure {
 struct Play {
     clock: SimClock,
     retry: Retry,
+    guard: Guard<()>,
     site: Site<'static>,
     /// `None` is success; the last repeats.
     outcomes: Vec<Option<Class>>,
@@ -68,7 +70,7 @@ fn upper_layer_attempts(case: &Value) -> Outcome<u32> {
             Ok(_) => Ok(()),
             Err(stopped) => Err(Failure(stopped.class())),
         };
-        let ended = play.retry.run(&play.clock, &mut rng, above).await;
+        let ended = play.retry.guarded(play.guard).run(&play.clock, &mut rng, above).await;
         ended.map_or_else(|stopped| stopped.attempts, |finished| finished.attempts)
     });
     attempts.map_err(|stuck| Stop::Failed(stuck.to_string()))
@@ -76,15 +78,15 @@ fn upper_layer_attempts(case: &Value) -> Outcome<u32> {
 
 async fn inner(play: &Play) -> Ended {
     let mut rng = SmallRng::seed_from_u64(7);
-    let attempt = async |number| {
+    let attempt = async |attempt: Attempt<()>| {
         let before = play.starts.borrow().len();
         play.starts.borrow_mut().push(play.clock.now());
         let Some(class) = play.outcomes[before.min(play.outcomes.len() - 1)] else { return Ok(()) };
-        let site = play.site.with_attempt(number, play.site.attempts_max);
+        let site = play.site.with_attempt(attempt.number, play.site.attempts_max);
         play.decisions.borrow_mut().push(decide(class, &site));
         Err(Failure(class))
     };
-    play.retry.run(&play.clock, &mut rng, attempt).await
+    play.retry.guarded(play.guard).run(&play.clock, &mut rng, attempt).await
 }
 
 /// The loop tried again exactly where the taxonomy said so.
@@ -187,9 +189,11 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
         .with_factor(number("factor", 2.0))
         .with_cap(seconds("max_s", 30.0))
         .with_jitter(Jitter::None);
-    let policy = Policy::new(schedule).with_attempts_max(attempts_max).with_retry_after_bound(None);
-    let guard = if is_idempotent { Guard::Idempotent } else { Guard::Once };
-    let retry = Retry::new(policy, guard).map_err(|error| Stop::Failed(error.to_string()))?;
+    let policy = Policy::new(schedule)
+        .with_attempts_max(attempts_max)
+        .with_retry_after(RetryAfter::Unbounded);
+    let guard = if is_idempotent { Guard::READ } else { Guard::Once(()) };
+    let retry = Retry::new(policy).map_err(|error| Stop::Failed(error.to_string()))?;
 
     let stated = given.get("default_transience");
     let outcomes = list(&case["outcomes"])?.iter().map(|outcome| {
@@ -207,7 +211,7 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
         return fail("no outcomes");
     }
     let (starts, decisions) = (RefCell::default(), RefCell::default());
-    Ok(Play { clock, retry, site, outcomes, starts, decisions })
+    Ok(Play { clock, retry, guard, site, outcomes, starts, decisions })
 }
 
 fn class_of(error: &Value) -> Outcome<Class> {
