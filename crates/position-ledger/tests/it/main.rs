@@ -20,6 +20,8 @@ mod kills;
 #[cfg(test)]
 mod versions;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod laws;
