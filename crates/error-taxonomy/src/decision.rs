@@ -10,7 +10,7 @@ use crate::{
 
 /// When a person hears of a failure that is bearable in small numbers.
 ///
-/// Counting them is somebody else's.
+/// [`EventCounts`](crate::thresholds::EventCounts) counts them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct AlertAfter {
     /// How many events of the component make an alert.

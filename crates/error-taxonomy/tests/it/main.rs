@@ -24,13 +24,19 @@ mod policy;
 #[cfg(feature = "serde")]
 mod policy_file;
 #[cfg(test)]
+mod policy_suite;
+#[cfg(test)]
 mod profiles;
+#[cfg(test)]
+mod recovery;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]
 mod venues;
+#[cfg(test)]
+mod thresholds;
 #[cfg(test)]
 #[cfg(feature = "serde")]
 mod wire;

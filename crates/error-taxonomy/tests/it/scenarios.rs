@@ -4,7 +4,7 @@ use backstop_error_taxonomy::{Class, Component, Site, decide};
 use backstop_testkit::scenarios::{self, File, Verdict};
 use serde_json::{Value, json};
 
-use crate::forms;
+use crate::{forms, policy_suite};
 
 #[test]
 fn scenarios() {
@@ -32,8 +32,7 @@ fn run(file: &File, case: &Value) -> Verdict {
     let case = &under_defaults(file, case);
     let outcome = match file.theme.as_deref() {
         Some("classification") => classification(case),
-        // Rules are not part of the slice.
-        Some("policy") => Err(Stop::Pending),
+        Some("policy") => policy_suite::run(case),
         other => fail(format!("unknown theme {other:?}")),
     };
     match outcome {
@@ -137,7 +136,7 @@ fn check(error: &Value, given: &Value, expect: &Value) -> Outcome<()> {
     Ok(())
 }
 
-fn fits(want: &Value, got: &Value) -> bool {
+pub(crate) fn fits(want: &Value, got: &Value) -> bool {
     if let Some(alternatives) = want.get("one_of").and_then(Value::as_array) {
         return alternatives.iter().any(|one| fits(one, got));
     }

@@ -1,0 +1,144 @@
+//! Counts the failures of components, and says when they have become too many.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use backstop_clock::Timestamp;
+
+use crate::{AlertAfter, Component, Decision, Error};
+
+/// What counting one event came to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[must_use = "an alert that nobody looks at is none"]
+pub enum Counted {
+    /// There are fewer events than make an alert.
+    Below,
+    /// This event makes the number: tell a person.
+    Reached,
+    /// There were enough before it, so it is told already.
+    Above,
+    /// It was recorded before, or no number is given for it: not counted.
+    Ignored,
+}
+
+/// Says when the failures of a component within a window have become enough for an alert.
+///
+/// Telling somebody is not its business.
+/// The alert is raised by the event that makes the number of the component's events with
+/// `0 <= now - t < window` reach the count; what comes after it raises none until the number has
+/// fallen below and is reached again.
+///
+/// Memory is bounded: the events of [`EventCounts::MOMENTS_MAX`] milliseconds are told apart in
+/// each of [`EventCounts::COMPONENTS_MAX`] components.
+/// Beyond that events are taken for younger than they are, and components are counted together, so
+/// that an alert comes rather too early than never.
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use std::time::Duration;
+/// use backstop_clock::Timestamp;
+/// use backstop_error_taxonomy::thresholds::{Counted, EventCounts};
+/// use backstop_error_taxonomy::{AlertAfter, Component};
+///
+/// let two = AlertAfter { count: NonZeroU32::new(2).unwrap(), window: Duration::from_mins(5) };
+/// let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+///
+/// let mut counts = EventCounts::default();
+/// assert_eq!(counts.count(Component::POSITION, two, at(0)), Counted::Below);
+/// assert_eq!(counts.count(Component::POSITION, two, at(300)), Counted::Below);
+/// assert_eq!(counts.count(Component::POSITION, two, at(599)), Counted::Reached);
+/// assert_eq!(counts.count(Component::POSITION, two, at(599)), Counted::Above);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct EventCounts {
+    by_component: BTreeMap<Component, Moments>,
+    /// Events of all components that found no room of their own.
+    others: Moments,
+}
+
+impl EventCounts {
+    /// How many components are counted apart.
+    pub const COMPONENTS_MAX: usize = 64;
+    /// How many milliseconds with events are told apart per component.
+    pub const MOMENTS_MAX: usize = 1_024;
+
+    /// Counts an error that something was decided about, unless it was recorded before.
+    ///
+    /// An attempt that will be repeated is no failure yet and is not counted.
+    /// An error that names no component is one of the [system](Component::SYSTEM).
+    pub fn record(&mut self, error: &Error, decision: &Decision<'_>, now: Timestamp) -> Counted {
+        let Some(after) = decision.alert_after else { return Counted::Ignored };
+        if decision.action == crate::Action::Retry || !error.record_once() {
+            return Counted::Ignored;
+        }
+        self.count(error.component().unwrap_or(Component::SYSTEM), after, now)
+    }
+
+    /// Counts one event of `component` at `now`.
+    pub fn count(&mut self, component: Component, after: AlertAfter, now: Timestamp) -> Counted {
+        let moments = self.moments(component, now);
+        moments.add(after, now);
+        let count = u64::from(after.count.get());
+        match moments.within(after, now).cmp(&count) {
+            std::cmp::Ordering::Less => Counted::Below,
+            std::cmp::Ordering::Equal => Counted::Reached,
+            std::cmp::Ordering::Greater => Counted::Above,
+        }
+    }
+
+    fn moments(&mut self, component: Component, now: Timestamp) -> &mut Moments {
+        let is_full = self.by_component.len() >= Self::COMPONENTS_MAX;
+        if is_full && !self.by_component.contains_key(&component) {
+            self.by_component.retain(|_, moments| moments.is_live(now));
+            if self.by_component.len() >= Self::COMPONENTS_MAX {
+                return &mut self.others;
+            }
+        }
+        self.by_component.entry(component).or_default()
+    }
+}
+
+/// The events of one component.
+#[derive(Clone, Debug, Default)]
+struct Moments {
+    /// When, and how many at that moment; sorted.
+    events: VecDeque<(Timestamp, u64)>,
+    /// When all of them have left their window.
+    live_until: Option<Timestamp>,
+}
+
+impl Moments {
+    fn add(&mut self, after: AlertAfter, now: Timestamp) {
+        let gone = |at: Timestamp| now.since(at) >= after.window && at <= now;
+        while self.events.front().is_some_and(|(at, _)| gone(*at)) {
+            self.events.pop_front();
+        }
+        // A clock that stepped back far leaves a future behind that would never pass.
+        while self.events.back().is_some_and(|(at, _)| at.since(now) >= after.window) {
+            self.events.pop_back();
+        }
+        // Almost always at the end; the clock may have stepped back a little.
+        let place = self.events.partition_point(|(at, _)| *at <= now);
+        match place.checked_sub(1).and_then(|last| self.events.get_mut(last)) {
+            Some((at, times)) if *at == now => *times = times.saturating_add(1),
+            _ => self.events.insert(place, (now, 1)),
+        }
+        if self.events.len() > EventCounts::MOMENTS_MAX
+            && let Some((_, times)) = self.events.pop_front()
+            && let Some((_, next)) = self.events.front_mut()
+        {
+            *next = next.saturating_add(times);
+        }
+        let until = now.saturating_add(after.window);
+        self.live_until = self.live_until.max(Some(until));
+    }
+
+    fn within(&self, after: AlertAfter, now: Timestamp) -> u64 {
+        let is_within = |at: Timestamp| at <= now && now.since(at) < after.window;
+        let events = self.events.iter().filter(|(at, _)| is_within(*at));
+        events.fold(0, |sum, (_, times)| sum.saturating_add(*times))
+    }
+
+    fn is_live(&self, now: Timestamp) -> bool {
+        self.live_until.is_some_and(|until| now < until)
+    }
+}
