@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backstop_clock::{Clock, ManualClock, SystemClock};
 use backstop_error_taxonomy::Classify;
@@ -21,7 +21,7 @@ use crate::{Attempt, Call, Ending, Finished, Handle, Resolution, StopReason, Sto
 /// Waits by holding the thread.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 /// use backstop_clock::{ManualClock, Timestamp};
 /// use backstop_retry_backoff::bounds::Pause;
 ///
@@ -108,12 +108,16 @@ where
     R: Rng + ?Sized,
 {
     let _closing = Closing(call.handle);
-    let mut run = Run::new(&call, clock.instant(), call.look_up.can_ask_blocking());
+    let mut now = clock.instant();
+    let mut run = Run::new(&call, now, call.look_up.can_ask_blocking());
     let mut last = first;
     if matches!(last, Last::None) {
-        match run.progress.lead(clock.instant()) {
+        match run.progress.lead(now) {
             Ok(Duration::ZERO) => {}
-            Ok(lead) => wait(clock, lead, run.token(), run.handle()),
+            Ok(lead) => {
+                wait(clock, lead, run.token(), run.handle());
+                now = clock.instant();
+            }
             Err(reason) => return run.stop(reason, last),
         }
     } else {
@@ -122,15 +126,16 @@ where
     loop {
         // A first attempt that was made already is judged like any other.
         if run.is_due() {
-            match attempt(&mut run, call.guard.key().clone(), clock, &mut op) {
+            match attempt(&mut run, call.guard.key().clone(), clock, &mut op, now) {
                 Ok(next) => last = next,
                 Err(Exit::Finished(finished)) => return Ok(finished),
                 Err(Exit::Stop(reason)) => return run.stop(reason, last),
             }
+            now = clock.instant();
         }
-        let step = run.next(&last, clock.instant(), rng);
+        let step = run.next(&last, now, rng);
         match follow(&mut run, step, clock, &mut call.look_up) {
-            Ok(()) => {}
+            Ok(resumed) => now = resumed,
             Err(Exit::Finished(finished)) => return Ok(finished),
             Err(Exit::Stop(reason)) => return run.stop(reason, last),
         }
@@ -143,6 +148,7 @@ fn attempt<T, E, K, O, C>(
     key: K,
     clock: &C,
     op: &mut O,
+    now: Instant,
 ) -> Result<Last<T, E>, Exit<T>>
 where
     O: Operation<K>,
@@ -151,24 +157,24 @@ where
     C: Clock,
 {
     run.ready()?;
-    let limit = run.limit(|| clock.instant());
+    let limit = run.progress.limit(now);
     let Some(answer) = op.start(run.attempt(key, limit), run.progress.is_open()) else {
         return Err(Exit::Stop(StopReason::ModifiedAfterUnknown));
     };
-    run.sent(|| clock.instant());
+    run.sent(now);
     match Last::of(answer.into_outcome()) {
         Ok(value) => Err(Exit::Finished(run.succeeded(value, || clock.instant()))),
         Err(last) => Ok(last),
     }
 }
 
-/// Waits and asks as the step says, until the next attempt is due.
+/// Waits and asks as the step says; gives the moment at which the next attempt is due.
 fn follow<T, C>(
     run: &mut Run<'_, T>,
     step: Step,
     clock: &C,
     look_up: &mut impl BlockingLookUp<T>,
-) -> Result<(), Exit<T>>
+) -> Result<Instant, Exit<T>>
 where
     C: Clock + Pause,
 {
@@ -188,7 +194,9 @@ where
         }
         run.ready()?;
     }
-    run.resume(clock.instant()).map_err(Exit::Stop)
+    let now = clock.instant();
+    run.resume(now).map_err(Exit::Stop)?;
+    Ok(now)
 }
 
 /// Wakes the thread that waits.

@@ -261,12 +261,12 @@ impl<'c, T, K, L> Call<'c, T, K, L> {
     /// # Errors
     /// [`Stopped`] with the reason and the last error.
     #[inline]
-    pub async fn run<E, O, C, R>(
+    pub fn run<E, O, C, R>(
         self,
         clock: &C,
         rng: &mut R,
         op: O,
-    ) -> Result<Finished<T>, Stopped<E>>
+    ) -> impl Future<Output = Result<Finished<T>, Stopped<E>>>
     where
         K: Clone,
         L: LookUp<T>,
@@ -276,7 +276,7 @@ impl<'c, T, K, L> Call<'c, T, K, L> {
         C: Clock + Sleep,
         R: Rng + ?Sized,
     {
-        drive::run(self, clock, rng, op).await
+        drive::run(self, clock, rng, op)
     }
 
     /// Runs `op` on this thread until it succeeds or nothing is left to try.
@@ -378,7 +378,11 @@ impl<O, T, K, L> Retrying<O, Call<'_, T, K, L>> {
     /// # Errors
     /// [`Stopped`] with the reason and the last error.
     #[inline]
-    pub async fn on<E, F, C, R>(self, clock: &C, rng: &mut R) -> Result<Finished<T>, Stopped<E>>
+    pub fn on<E, F, C, R>(
+        self,
+        clock: &C,
+        rng: &mut R,
+    ) -> impl Future<Output = Result<Finished<T>, Stopped<E>>>
     where
         K: Clone,
         L: LookUp<T>,
@@ -389,7 +393,7 @@ impl<O, T, K, L> Retrying<O, Call<'_, T, K, L>> {
         R: Rng + ?Sized,
     {
         let mut op = self.op;
-        self.call.run(clock, rng, move |_| op()).await
+        self.call.run(clock, rng, move |_| op())
     }
 
     /// Runs it on this thread, see [`Call::run_blocking`].

@@ -1,9 +1,9 @@
 //! The async driver: runs, sleeps and asks as the pure core says.
 
 use std::future::{pending, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use backstop_clock::{Clock, Sleep};
 use backstop_error_taxonomy::Classify;
@@ -19,13 +19,17 @@ use crate::{
 };
 
 /// Makes the first attempt with nothing around it where nothing is needed.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function would move all arguments once more before it starts"
+)]
 #[inline]
-pub(crate) async fn run<T, E, K, L, O, C, R>(
+pub(crate) fn run<T, E, K, L, O, C, R>(
     call: Call<'_, T, K, L>,
     clock: &C,
     rng: &mut R,
     mut op: O,
-) -> Result<Finished<T>, Stopped<E>>
+) -> impl Future<Output = Result<Finished<T>, Stopped<E>>>
 where
     K: Clone,
     L: LookUp<T>,
@@ -35,18 +39,47 @@ where
     C: Clock + Sleep,
     R: Rng + ?Sized,
 {
-    let mut first = Last::None;
-    if call.is_plain() {
+    async move {
+        if !call.is_plain() {
+            return Rest::new(rest(call, Last::None, clock, rng, op)).await;
+        }
         let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit: None };
         // Nothing is open yet, so nothing is refused.
-        if let Some(work) = op.start(attempt, false) {
-            match Last::of(work.await.into_outcome()) {
-                Ok(value) => return Ok(Finished::new(value, 1, Ending::Success)),
-                Err(last) => first = last,
-            }
+        let Some(work) = op.start(attempt, false) else {
+            return Rest::new(rest(call, Last::None, clock, rng, op)).await;
+        };
+        match Last::of(work.await.into_outcome()) {
+            Ok(value) => Ok(Finished::new(value, 1, Ending::Success)),
+            Err(last) => Rest::new(rest(call, last, clock, rng, op)).await,
         }
     }
-    rest(call, first, clock, rng, op).await
+}
+
+/// The rest of a run, in a box and out of line.
+///
+/// Its state is a kilobyte, which every first try would have to move otherwise.
+struct Rest<F>(Pin<Box<F>>);
+
+impl<F: Future> Rest<F> {
+    #[cold]
+    #[inline(never)]
+    fn new(rest: F) -> Self {
+        Self(Box::pin(rest))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll_cold(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<F: Future> Future for Rest<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.poll_cold(cx)
+    }
 }
 
 /// Goes on after a first attempt that was no success, or makes it with all that belongs to it.
@@ -67,12 +100,16 @@ where
     R: Rng + ?Sized,
 {
     let _closing = Closing(call.handle);
-    let mut run = Run::new(&call, clock.instant(), call.look_up.can_ask());
+    let mut now = clock.instant();
+    let mut run = Run::new(&call, now, call.look_up.can_ask());
     let mut last = first;
     if matches!(last, Last::None) {
-        match run.progress.lead(clock.instant()) {
+        match run.progress.lead(now) {
             Ok(Duration::ZERO) => {}
-            Ok(lead) => wait(clock, lead, run.token(), run.handle()).await,
+            Ok(lead) => {
+                wait(clock, lead, run.token(), run.handle()).await;
+                now = clock.instant();
+            }
             Err(reason) => return run.stop(reason, last),
         }
     } else {
@@ -82,15 +119,16 @@ where
         // A first attempt that was made already is judged like any other.
         if run.is_due() {
             let key = call.guard.key().clone();
-            match attempt(&mut run, key, clock, &mut op).await {
+            match attempt(&mut run, key, clock, &mut op, now).await {
                 Ok(next) => last = next,
                 Err(Exit::Finished(finished)) => return Ok(finished),
                 Err(Exit::Stop(reason)) => return run.stop(reason, last),
             }
+            now = clock.instant();
         }
-        let step = run.next(&last, clock.instant(), rng);
+        let step = run.next(&last, now, rng);
         match follow(&mut run, step, clock, &mut call.look_up).await {
-            Ok(()) => {}
+            Ok(resumed) => now = resumed,
             Err(Exit::Finished(finished)) => return Ok(finished),
             Err(Exit::Stop(reason)) => return run.stop(reason, last),
         }
@@ -103,6 +141,7 @@ async fn attempt<T, E, K, O, C>(
     key: K,
     clock: &C,
     op: &mut O,
+    now: Instant,
 ) -> Result<Last<T, E>, Exit<T>>
 where
     O: Operation<K>,
@@ -111,11 +150,11 @@ where
     C: Clock + Sleep,
 {
     run.ready()?;
-    let limit = run.limit(|| clock.instant());
+    let limit = run.progress.limit(now);
     let Some(work) = op.start(run.attempt(key, limit), run.progress.is_open()) else {
         return Err(Exit::Stop(StopReason::ModifiedAfterUnknown));
     };
-    run.sent(|| clock.instant());
+    run.sent(now);
     let Some(answer) = unless_resolved(run.handle(), within(clock, limit, work)).await else {
         run.ready()?;
         // Only this run takes from the handle, so the news cannot be gone.
@@ -131,13 +170,13 @@ where
     Ok(last)
 }
 
-/// Waits and asks as the step says, until the next attempt is due.
+/// Waits and asks as the step says; gives the moment at which the next attempt is due.
 async fn follow<T, C>(
     run: &mut Run<'_, T>,
     step: Step,
     clock: &C,
     look_up: &mut impl LookUp<T>,
-) -> Result<(), Exit<T>>
+) -> Result<Instant, Exit<T>>
 where
     C: Clock + Sleep,
 {
@@ -159,7 +198,9 @@ where
         }
         run.ready()?;
     }
-    run.resume(clock.instant()).map_err(Exit::Stop)
+    let now = clock.instant();
+    run.resume(now).map_err(Exit::Stop)?;
+    Ok(now)
 }
 
 /// Sleeps, but no longer than until somebody outside has news.

@@ -149,11 +149,11 @@ impl<'c, T> Run<'c, T> {
     }
 
     /// An attempt is made now.
-    pub(crate) fn sent(&mut self, now: impl FnOnce() -> Instant) {
+    pub(crate) fn sent(&mut self, now: Instant) {
         self.made = self.progress.attempt();
         self.tell(|attempt| Event::Started { attempt });
         if let Some(spending) = &mut self.spending {
-            spending.sent(now);
+            spending.sent(|| now);
         }
     }
 
