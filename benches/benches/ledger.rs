@@ -4,7 +4,7 @@ use backstop_clock::Timestamp;
 use backstop_position_ledger::{
     Account, Amount, Currency, Durability, Entry, Fact, Instrument, InstrumentId, Instruments,
     Ledger, MemoryJournal, Outcome,
-    fill::{Fill, Side, Source, TradeId},
+    fill::{Fill, Side, TradeId},
 };
 use criterion::{BatchSize, Criterion, Throughput};
 
@@ -57,17 +57,13 @@ fn empty() -> Ledger {
 
 fn fills() -> Vec<Entry> {
     let account = Account::new("main").expect("a name");
-    let fill = |n: u8| Fill {
-        trade_id: TradeId::new(&format!("T-{n}")).expect("a name"),
-        order_id: Entry::id_at(AT, [0; 10]),
-        instrument: id(),
+    let fill = |n: u8| {
         // Both ways, so that profit is realized now and then.
-        side: if n.is_multiple_of(3) { Side::Sell } else { Side::Buy },
-        quantity: amount("2000"),
-        price: amount("1.12345"),
-        fee: amount("0.05"),
-        fee_currency: dollars(),
-        source: Source::Stream,
+        let side = if n.is_multiple_of(3) { Side::Sell } else { Side::Buy };
+        let what = (side, amount("2000"), amount("1.12345"));
+        let trade_id = TradeId::new(&format!("T-{n}")).expect("a name");
+        Fill::new(trade_id, Entry::id_at(AT, [0; 10]), id(), what)
+            .with_fee(amount("0.05"), dollars())
     };
     let entry =
         |n| Entry::new(Entry::id_at(AT, [n; 10]), account.clone(), AT, Fact::Filled(fill(n)));

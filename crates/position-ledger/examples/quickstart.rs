@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use backstop_clock::Timestamp;
-use backstop_position_ledger::fill::{Fill, Side, Source, TradeId};
+use backstop_position_ledger::fill::{Fill, Side, TradeId};
 use backstop_position_ledger::journal::verify;
 use backstop_position_ledger::order::{Event, Intent, Strategy, VenueOrderId};
 use backstop_position_ledger::pnl::Kind;
@@ -47,17 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:?}",
         ledger.append(&entry(4, Fact::order(order_id, accepted)), Durability::Grouped)?
     );
-    let fill = Fill {
-        trade_id: TradeId::new("T-1")?,
-        order_id,
-        instrument: id.clone(),
-        side: Side::Buy,
-        quantity: Amount::from_int(2_000),
-        price: "1.1".parse()?,
-        fee: "0.05".parse()?,
-        fee_currency: usd.clone(),
-        source: Source::Stream,
-    };
+    let what = (Side::Buy, Amount::from_int(2_000), "1.1".parse()?);
+    let fill = Fill::new(TradeId::new("T-1")?, order_id, id.clone(), what)
+        .with_fee("0.05".parse()?, usd.clone());
     let filled = entry(5, Fact::Filled(fill));
     println!("{:?}", ledger.append(&filled, Durability::Grouped)?);
     println!("the same again: {:?}", ledger.append(&filled, Durability::Grouped)?);

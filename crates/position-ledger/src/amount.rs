@@ -1,5 +1,6 @@
 //! Exact amounts: scaled integers with 18 decimals.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use ethnum::I256;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::AmountError;
+use crate::error::{AmountError, Invalid, TooWide};
 
 /// Units in one: 10 to the power of [`Amount::DECIMALS`].
 const SCALE: i128 = 1_000_000_000_000_000_000;
@@ -126,15 +127,54 @@ impl Amount {
     ///
     /// [`AmountError::Inexact`] when it needs more than 18 decimals, [`AmountError::Overflow`] when it is out of range.
     pub fn checked_mul(self, other: Self) -> Result<Self, AmountError> {
-        let (quotient, exact) = if let Some(product) = self.0.checked_mul(other.0) {
-            (product.checked_div(SCALE), product.checked_rem(SCALE) == Some(0))
-        } else {
-            let (product, scale) = (wide_product(self, other), I256::from(SCALE));
-            let exact = product.checked_rem(scale) == Some(I256::ZERO);
-            (product.checked_div(scale).and_then(narrow), exact)
+        let (units, rest) = self.product(other)?;
+        if rest == 0 { Self::from_units(units) } else { Err(AmountError::Inexact) }
+    }
+
+    /// The product, rounded half to even at the 18th decimal.
+    ///
+    /// # Errors
+    ///
+    /// [`AmountError::Overflow`] when it is out of range.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop_position_ledger::Amount;
+    ///
+    /// let (quantity, price): (Amount, Amount) = ("0.0000000003".parse()?, "0.000000005".parse()?);
+    /// assert_eq!(quantity.rounded_mul(price)?.to_string(), "0.000000000000000002");
+    /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
+    /// ```
+    pub fn rounded_mul(self, other: Self) -> Result<Self, AmountError> {
+        let (units, rest) = self.product(other)?;
+        let twice = rest.saturating_mul(2);
+        let away = match twice.cmp(&SCALE.unsigned_abs()) {
+            Ordering::Less => false,
+            Ordering::Equal => units.wrapping_rem(2) != 0,
+            Ordering::Greater => true,
         };
-        let units = quotient.ok_or(AmountError::Overflow)?;
-        if exact { Self::from_units(units) } else { Err(AmountError::Inexact) }
+        let towards = if (self.0 < 0) == (other.0 < 0) { 1 } else { -1 };
+        let step = if away { towards } else { 0 };
+        units.checked_add(step).ok_or(AmountError::Overflow).and_then(Self::from_units)
+    }
+
+    /// The product cut off at the 18th decimal, and the size of what was cut, in units of 1e-36.
+    fn product(self, other: Self) -> Result<(i128, u128), AmountError> {
+        const ONE: u128 = SCALE.unsigned_abs();
+        let parts = |size: u128| (size.wrapping_div(ONE), size.wrapping_rem(ONE));
+        let (left, right) = (parts(self.0.unsigned_abs()), parts(other.0.unsigned_abs()));
+        // (a + b)(c + d) with fractions b and d below one: their product is below 1e36, and fits as well.
+        let (carried, rest) = parts(left.1.wrapping_mul(right.1));
+        let whole = left.0.checked_mul(right.0).and_then(|whole| whole.checked_mul(ONE));
+        let sum = whole.and_then(|sum| {
+            sum.checked_add(left.0.checked_mul(right.1)?)?
+                .checked_add(left.1.checked_mul(right.0)?)?
+                .checked_add(carried)
+        });
+        let size = sum.and_then(|sum| i128::try_from(sum).ok()).ok_or(AmountError::Overflow)?;
+        let negative = (self.0 < 0) != (other.0 < 0);
+        Ok((if negative { size.wrapping_neg() } else { size }, rest))
     }
 
     /// `self * numerator / denominator`, rounded half to even at the 18th decimal.
@@ -155,25 +195,76 @@ impl Amount {
     /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
     /// ```
     pub fn mul_div(self, numerator: Self, denominator: Self) -> Result<Self, AmountError> {
+        self.divided(numerator, denominator, 1)
+    }
+
+    /// `self * numerator / denominator`, rounded half to even at the given decimal, at most the 18th.
+    ///
+    /// For shares of a fee in a currency whose smallest unit is coarser than that of an amount.
+    ///
+    /// # Errors
+    ///
+    /// As [`Amount::mul_div`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop_position_ledger::Amount;
+    ///
+    /// let share = Amount::ONE.mul_div_at(Amount::ONE, Amount::from_int(3), 2)?;
+    /// assert_eq!(share.to_string(), "0.33");
+    /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
+    /// ```
+    pub fn mul_div_at(
+        self,
+        numerator: Self,
+        denominator: Self,
+        places: u32,
+    ) -> Result<Self, AmountError> {
+        let grain = 10_i128.checked_pow(Self::DECIMALS.saturating_sub(places)).unwrap_or(1);
+        self.divided(numerator, denominator, grain)
+    }
+
+    /// The quotient as a whole multiple of `grain` units.
+    fn divided(self, numerator: Self, denominator: Self, grain: i128) -> Result<Self, AmountError> {
         if denominator.is_zero() {
             return Err(AmountError::DivideByZero);
         }
-        let product = wide_product(self, numerator);
-        let divisor = I256::from(denominator.0);
-        let divided = product.checked_div(divisor).zip(product.checked_rem(divisor));
-        let (quotient, rest) = divided.ok_or(AmountError::Overflow)?;
-        // Both distances are below 2^127, so twice the rest cannot overflow 256 bits.
-        let twice = rest.unsigned_abs().wrapping_shl(1);
-        let odd = quotient.wrapping_rem(I256::from(2)) != I256::ZERO;
-        let away = match twice.cmp(&divisor.unsigned_abs()) {
-            std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => odd,
-            std::cmp::Ordering::Greater => true,
+        // Quantities are mostly coarse: without their common zeros the product mostly fits 128 bits.
+        let (numerator, denominator) = shortened(numerator.0, denominator.0);
+        let narrow_product = self.0.checked_mul(numerator);
+        let count = match narrow_product.zip(denominator.checked_mul(grain)) {
+            Some((product, divisor)) => half_even(product, divisor),
+            None => half_even_wide(self.0, numerator, denominator, grain),
         };
-        let towards = if product.is_negative() == divisor.is_negative() { 1 } else { -1 };
-        let step = if away { I256::from(towards) } else { I256::ZERO };
-        let rounded = quotient.checked_add(step).and_then(narrow);
-        rounded.ok_or(AmountError::Overflow).and_then(Self::from_units)
+        let units = count.and_then(|count| count.checked_mul(grain));
+        units.ok_or(AmountError::Overflow).and_then(Self::from_units)
+    }
+
+    /// Reads the text of a named field, so that a refusal names field, value and rule.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the text is no decimal number, or one that would have to be cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop_position_ledger::Amount;
+    ///
+    /// let refused = Amount::read("price", "NaN").unwrap_err();
+    /// assert_eq!(refused.to_string(), "price NaN: it must be a decimal number of the form [+-]digits[.digits]");
+    /// ```
+    pub fn read(field: &'static str, text: &str) -> Result<Self, Invalid> {
+        text.parse().map_err(|error: AmountError| {
+            let rule = match error {
+                AmountError::Inexact => "have at most 18 decimals",
+                AmountError::Overflow => "be at most about 1.7e20 in size",
+                _ => "be a decimal number of the form [+-]digits[.digits]",
+            };
+            let shown: String = text.chars().take(64).collect();
+            Invalid::new(field, shown, rule)
+        })
     }
 
     /// Whether this is a whole multiple of `step`; false for a step of zero.
@@ -182,13 +273,67 @@ impl Amount {
     }
 }
 
-/// Both factors are below 2^127 in size, so their product always fits.
-fn wide_product(left: Amount, right: Amount) -> I256 {
-    I256::from(left.0).wrapping_mul(I256::from(right.0))
+impl Amount {
+    /// What is left beyond the last whole multiple of `step` towards zero; all of it for a step of zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop_position_ledger::Amount;
+    ///
+    /// let held: Amount = "-3.75".parse()?;
+    /// assert_eq!(held.remainder(Amount::ONE).to_string(), "-0.75");
+    /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
+    /// ```
+    #[must_use]
+    pub const fn remainder(self, step: Self) -> Self {
+        match self.0.checked_rem(step.0) {
+            Some(rest) => Self(rest),
+            None => self,
+        }
+    }
 }
 
-fn narrow(wide: I256) -> Option<i128> {
-    i128::try_from(wide).ok()
+/// Both numbers without the zeros at the end that they share, nine at a time.
+fn shortened(mut numerator: i128, mut denominator: i128) -> (i128, i128) {
+    const ZEROS: i128 = 1_000_000_000;
+    for _ in 0..2 {
+        if numerator.wrapping_rem(ZEROS) != 0 || denominator.wrapping_rem(ZEROS) != 0 {
+            break;
+        }
+        (numerator, denominator) = (numerator.wrapping_div(ZEROS), denominator.wrapping_div(ZEROS));
+    }
+    (numerator, denominator)
+}
+
+/// The nearest whole quotient, the even one if two are as near; `None` when it is out of range.
+fn half_even(product: i128, divisor: i128) -> Option<i128> {
+    let (quotient, rest) = (product.checked_div(divisor)?, product.checked_rem(divisor)?);
+    let (rest, size) = (rest.unsigned_abs(), divisor.unsigned_abs());
+    let away = match rest.cmp(&size.wrapping_sub(rest)) {
+        Ordering::Less => false,
+        Ordering::Equal => quotient.wrapping_rem(2) != 0,
+        Ordering::Greater => true,
+    };
+    let towards = if (product < 0) == (divisor < 0) { 1 } else { -1 };
+    quotient.checked_add(if away { towards } else { 0 })
+}
+
+/// The same through 256 bits.
+fn half_even_wide(left: i128, right: i128, denominator: i128, grain: i128) -> Option<i128> {
+    // Factors below 2^127 and a grain of at most 1e18, so that both products fit.
+    let product = I256::from(left).wrapping_mul(I256::from(right));
+    let divisor = I256::from(denominator).wrapping_mul(I256::from(grain));
+    let (quotient, rest) = (product.checked_div(divisor)?, product.checked_rem(divisor)?);
+    let (rest, size) = (rest.unsigned_abs(), divisor.unsigned_abs());
+    let away = match rest.cmp(&size.wrapping_sub(rest)) {
+        Ordering::Less => false,
+        Ordering::Equal => quotient.wrapping_rem(I256::from(2)) != I256::ZERO,
+        Ordering::Greater => true,
+    };
+    let towards = if product.is_negative() == divisor.is_negative() { 1 } else { -1 };
+    let step = if away { I256::from(towards) } else { I256::ZERO };
+    quotient.checked_add(step).and_then(|wide| i128::try_from(wide).ok())
 }
 
 impl TryFrom<Decimal> for Amount {
@@ -215,17 +360,17 @@ impl TryFrom<Decimal> for Amount {
 }
 
 impl TryFrom<Amount> for Decimal {
-    type Error = AmountError;
+    type Error = TooWide;
 
-    /// Exact or [`AmountError::Overflow`]: a `Decimal` holds 96 bits; what does not fit has its decimal string.
-    fn try_from(amount: Amount) -> Result<Self, AmountError> {
+    /// Exact or [`TooWide`]: a `Decimal` holds 96 bits, about 28 digits; the error offers the decimal string.
+    fn try_from(amount: Amount) -> Result<Self, TooWide> {
         let (mut mantissa, mut scale) = (amount.0, Amount::DECIMALS);
         while scale > 0 && mantissa.checked_rem(10) == Some(0) {
             mantissa = mantissa.checked_div(10).unwrap_or(0);
             scale = scale.saturating_sub(1);
         }
         Self::try_from_i128_with_scale(mantissa, scale)
-            .map_err(|_out_of_96_bits| AmountError::Overflow)
+            .map_err(|_out_of_96_bits| TooWide { text: amount.to_string() })
     }
 }
 

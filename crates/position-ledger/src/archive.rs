@@ -3,7 +3,7 @@
 //! A row begins with its key, so that a fill is found, and told from every other, without reading the rest:
 //!
 //! ```text
-//! trade id | position (32 bits) | flags (16 bits) | sequence | time | order id | quantity | price | ...
+//! trade id | account and instrument (32 bits) | flags (8 bits) | sequence | time | order id | quantity | price | ...
 //! ```
 //!
 //! A trade id that is a plain decimal number is kept as a number, any other as text.
@@ -18,10 +18,11 @@ use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
 use crate::amount::Amount;
+use crate::change::index as number;
 use crate::compact::{Reader, Writer};
-use crate::fill::{Fill, Side, Source};
+use crate::fill::{Fill, LotChoice, Side, Source};
 use crate::index::Index;
-use crate::name::{Currency, InstrumentId, Text, TradeId};
+use crate::name::{Currency, InstrumentId, LegId, Text, TradeId};
 
 /// Bytes of a chunk: large enough that its end wastes little, small enough to allocate without a pause.
 const CHUNK: usize = 1 << 18;
@@ -42,7 +43,11 @@ pub(crate) struct Place(u32);
 /// A fill as it is kept, without the names that its position knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
-    pub(crate) position: usize,
+    pub(crate) pair: u32,
+    /// None for the first position of the pair.
+    pub(crate) slot: Option<u32>,
+    /// The share that it counts to as well.
+    pub(crate) share: Option<u32>,
     pub(crate) sequence: u64,
     pub(crate) at: Timestamp,
     pub(crate) trade_id: TradeId,
@@ -50,17 +55,21 @@ pub(crate) struct Kept {
     pub(crate) side: Side,
     pub(crate) quantity: Amount,
     pub(crate) price: Amount,
+    pub(crate) cost: Option<Amount>,
     pub(crate) fee: Amount,
     /// None for the settlement currency of the position.
     pub(crate) fee_currency: Option<Currency>,
     pub(crate) source: Source,
-    pub(crate) closed: Amount,
-    pub(crate) realized: Amount,
 }
 
 impl Kept {
     /// The fill as it was given.
-    pub(crate) fn into_fill(self, instrument: &InstrumentId, settlement: &Currency) -> Fill {
+    pub(crate) fn into_fill(
+        self,
+        (instrument, settlement): (&InstrumentId, &Currency),
+        leg: Option<LegId>,
+        lots: Vec<LotChoice>,
+    ) -> Fill {
         Fill {
             trade_id: self.trade_id,
             order_id: self.order_id,
@@ -68,8 +77,11 @@ impl Kept {
             side: self.side,
             quantity: self.quantity,
             price: self.price,
+            cost: self.cost,
             fee: self.fee,
-            fee_currency: self.fee_currency.unwrap_or_else(|| settlement.clone()),
+            fee_currency: Some(self.fee_currency.unwrap_or_else(|| settlement.clone())),
+            leg,
+            lots,
             source: self.source,
         }
     }
@@ -78,13 +90,15 @@ impl Kept {
 /// What the books add to a fill.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Booking<'a> {
-    pub(crate) position: usize,
+    pub(crate) pair: u32,
+    /// Its position, where that is not the first of the pair.
+    pub(crate) slot: Option<u32>,
+    /// The share that it counts to as well.
+    pub(crate) share: Option<u32>,
     pub(crate) sequence: u64,
     pub(crate) at: Timestamp,
     /// The currency that a fee has unless the row says otherwise.
     pub(crate) settlement: &'a Currency,
-    pub(crate) closed: Amount,
-    pub(crate) realized: Amount,
 }
 
 /// Fills that enter the index together, so that the processor waits for their lines of memory together.
@@ -120,9 +134,9 @@ impl Archive {
     }
 
     /// Where the fill of this key is.
-    pub(crate) fn find(&self, position: usize, trade_id: &TradeId) -> Option<Place> {
-        let key = Key::new(position, trade_id);
-        if self.greatest.get(position).is_none_or(|greatest| key.rank() > *greatest) {
+    pub(crate) fn find(&self, pair: u32, trade_id: &TradeId) -> Option<Place> {
+        let key = Key::new(pair, trade_id);
+        if self.greatest.get(number(pair)).is_none_or(|greatest| key.rank() > *greatest) {
             return None;
         }
         let hash = self.hash(key.bytes());
@@ -138,12 +152,12 @@ impl Archive {
             let bytes = if self.chunks.is_empty() { 0 } else { CHUNK };
             self.chunks.push(Vec::with_capacity(bytes));
         }
-        let number = u32::try_from(self.chunks.len().checked_sub(1)?).ok()?;
-        let in_front = number.checked_mul(1_u32.wrapping_shl(PLACES))?;
+        let chunks = u32::try_from(self.chunks.len().checked_sub(1)?).ok()?;
+        let in_front = chunks.checked_mul(1_u32.wrapping_shl(PLACES))?;
         let chunk = self.chunks.last_mut()?;
         let start = chunk.len();
         let place = in_front.checked_add(u32::try_from(start.checked_div(ALIGN)?).ok()?)?;
-        let key = Key::new(booking.position, &fill.trade_id);
+        let key = Key::new(booking.pair, &fill.trade_id);
         chunk.extend_from_slice(key.bytes());
         write(&mut Writer::new(chunk), booking, fill);
         chunk.resize(chunk.len().next_multiple_of(ALIGN), 0);
@@ -152,7 +166,7 @@ impl Archive {
         if self.pending.len() >= PENDING_MAX {
             self.pending.drain(..).for_each(|(hash, place)| self.index.insert(hash, place));
         }
-        self.raise(booking.position, key.rank());
+        self.raise(number(booking.pair), key.rank());
         self.rows = self.rows.saturating_add(1);
         Some(Place(place))
     }
@@ -192,7 +206,7 @@ impl Archive {
 
     /// All fills, in the order of the journal.
     pub(crate) fn iter(&self) -> Rows<'_> {
-        Rows { chunks: self.chunks.iter(), chunk: &[], left: self.rows }
+        Rows { chunks: self.chunks.iter(), chunk: &[], next: (0, 0), left: self.rows }
     }
 
     /// The bytes from a place to the end of its chunk.
@@ -224,7 +238,7 @@ const RANK: usize = 24;
 /// Of a long text only the beginning counts; texts that begin alike have the same rank.
 type Rank = [u8; RANK];
 
-/// The bytes that begin a row: the trade id, then the position.
+/// The bytes that begin a row: the trade id, then the account and instrument.
 #[derive(Debug)]
 struct Key {
     bytes: [u8; Self::BYTES_MAX],
@@ -240,7 +254,7 @@ impl Key {
     /// Set in the first byte when a text follows; the rest of that byte is its length less one.
     const TEXT: u8 = 0x80;
 
-    fn new(position: usize, trade_id: &TradeId) -> Self {
+    fn new(pair: u32, trade_id: &TradeId) -> Self {
         let mut key = Self { bytes: [0; Self::BYTES_MAX], id: 0, length: 0 };
         let text = trade_id.as_str();
         if let Some(number) = decimal(text) {
@@ -254,8 +268,7 @@ impl Key {
             key.push(text.as_bytes());
         }
         key.id = key.length;
-        let position = u32::try_from(position).unwrap_or(u32::MAX);
-        key.push(&position.to_le_bytes());
+        key.push(&pair.to_le_bytes());
         key
     }
 
@@ -303,26 +316,30 @@ fn decimal(text: &str) -> Option<u64> {
 /// What is at its default, or follows from something else, and takes no bytes.
 mod flag {
     pub(super) const SELL: u8 = 1;
-    pub(super) const RECOVERED: u8 = 1 << 1;
+    pub(super) const FOUND: u8 = 1 << 1;
     pub(super) const ORDER: u8 = 1 << 2;
     pub(super) const FEE: u8 = 1 << 3;
     pub(super) const FOREIGN_FEE: u8 = 1 << 4;
-    pub(super) const CLOSED: u8 = 1 << 5;
-    pub(super) const CLOSED_IN_PART: u8 = 1 << 6;
-    pub(super) const REALIZED: u8 = 1 << 7;
+    pub(super) const COST: u8 = 1 << 5;
+    pub(super) const SLOT: u8 = 1 << 6;
+    pub(super) const SHARE: u8 = 1 << 7;
 }
 
+/// How a fill that no stream reported was found.
+const RECOVERED: u8 = 1;
+const SYNTHETIC: u8 = 2;
+
 fn write(writer: &mut Writer<'_>, booking: &Booking<'_>, fill: &Fill) {
-    let is_foreign = fill.fee_currency != *booking.settlement;
+    let foreign = fill.fee_currency.as_ref().filter(|currency| *currency != booking.settlement);
     let flags = [
         (fill.side == Side::Sell, flag::SELL),
-        (fill.source != Source::Stream, flag::RECOVERED),
+        (fill.source != Source::Stream, flag::FOUND),
         (!fill.order_id.is_nil(), flag::ORDER),
         (!fill.fee.is_zero(), flag::FEE),
-        (is_foreign, flag::FOREIGN_FEE),
-        (!booking.closed.is_zero(), flag::CLOSED),
-        (booking.closed != fill.quantity, flag::CLOSED_IN_PART),
-        (!booking.realized.is_zero(), flag::REALIZED),
+        (foreign.is_some(), flag::FOREIGN_FEE),
+        (fill.cost.is_some(), flag::COST),
+        (booking.slot.is_some(), flag::SLOT),
+        (booking.share.is_some(), flag::SHARE),
     ];
     let flags =
         flags.into_iter().fold(0, |all, (is_set, flag)| if is_set { all | flag } else { all });
@@ -334,17 +351,19 @@ fn write(writer: &mut Writer<'_>, booking: &Booking<'_>, fill: &Fill) {
     if flags & flag::FEE != 0 {
         writer.amount(fill.fee);
     }
-    if is_foreign {
-        writer.text(fill.fee_currency.as_str());
+    if let Some(currency) = foreign {
+        writer.text(currency.as_str());
     }
-    if flags & flag::CLOSED != 0 && flags & flag::CLOSED_IN_PART != 0 {
-        writer.amount(booking.closed);
+    if let Some(cost) = fill.cost {
+        writer.amount(cost);
     }
-    if flags & flag::REALIZED != 0 {
-        writer.amount(booking.realized);
+    for number in [booking.slot, booking.share].into_iter().flatten() {
+        writer.number(number.into());
     }
-    if let Source::Recovered { finding } = &fill.source {
-        writer.text(finding.as_str());
+    match &fill.source {
+        Source::Stream => {}
+        Source::Recovered { finding } => drop(writer.u8(RECOVERED).text(finding.as_str())),
+        Source::Synthetic { finding } => drop(writer.u8(SYNTHETIC).text(finding.as_str())),
     }
 }
 
@@ -360,7 +379,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Kept> {
         bytes.get_mut(unused..)?.copy_from_slice(reader.take(first.into())?);
         TradeId::of_number(u64::from_be_bytes(bytes))
     };
-    let position = usize::try_from(u32::from_le_bytes(reader.array()?)).ok()?;
+    let pair = u32::from_le_bytes(reader.array()?);
     let flags = reader.u8()?;
     let has = |flag: u8| flags & flag != 0;
     let sequence = reader.number()?;
@@ -370,20 +389,28 @@ fn read(reader: &mut Reader<'_>) -> Option<Kept> {
     let fee = if has(flag::FEE) { reader.amount()? } else { Amount::ZERO };
     let fee_currency =
         if has(flag::FOREIGN_FEE) { Some(Currency::new(reader.text()?).ok()?) } else { None };
-    let closed = match (has(flag::CLOSED), has(flag::CLOSED_IN_PART)) {
-        (false, _) => Amount::ZERO,
-        (true, false) => quantity,
-        (true, true) => reader.amount()?,
+    let cost = if has(flag::COST) { Some(reader.amount()?) } else { None };
+    let mut number = |flag| {
+        let mut read = || u32::try_from(reader.number()?).ok();
+        if has(flag) { read().map(Some) } else { Some(None) }
     };
-    let realized = if has(flag::REALIZED) { reader.amount()? } else { Amount::ZERO };
-    let source = if has(flag::RECOVERED) {
-        Source::Recovered { finding: Text::new(reader.text()?).ok()? }
+    let (slot, share) = (number(flag::SLOT)?, number(flag::SHARE)?);
+    let source = if has(flag::FOUND) {
+        let tag = reader.u8()?;
+        let finding = Text::new(reader.text()?).ok()?;
+        match tag {
+            RECOVERED => Source::Recovered { finding },
+            SYNTHETIC => Source::Synthetic { finding },
+            _ => return None,
+        }
     } else {
         Source::Stream
     };
     let side = if has(flag::SELL) { Side::Sell } else { Side::Buy };
     Some(Kept {
-        position,
+        pair,
+        slot,
+        share,
         sequence,
         at,
         trade_id,
@@ -391,35 +418,40 @@ fn read(reader: &mut Reader<'_>) -> Option<Kept> {
         side,
         quantity,
         price,
+        cost,
         fee,
         fee_currency,
         source,
-        closed,
-        realized,
     })
 }
 
-/// All fills, one after another.
+/// All fills, one after another, with their places.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows<'a> {
     chunks: std::slice::Iter<'a, Vec<u8>>,
     chunk: &'a [u8],
+    /// The place of the next row, and that of the next chunk.
+    next: (u32, u32),
     left: usize,
 }
 
 impl Iterator for Rows<'_> {
-    type Item = Kept;
+    type Item = (Place, Kept);
 
-    fn next(&mut self) -> Option<Kept> {
+    fn next(&mut self) -> Option<(Place, Kept)> {
         if self.chunk.is_empty() {
             self.chunk = self.chunks.next()?;
+            self.next = (self.next.1, self.next.1.wrapping_add(1_u32.wrapping_shl(PLACES)));
         }
         let mut reader = Reader::new(self.chunk);
         let kept = read(&mut reader)?;
         let used = reader.used(self.chunk).next_multiple_of(ALIGN);
+        let place = Place(self.next.0);
+        let step = u32::try_from(used.checked_div(ALIGN)?).ok()?;
+        self.next.0 = self.next.0.wrapping_add(step);
         self.chunk = self.chunk.get(used..).unwrap_or_default();
         self.left = self.left.saturating_sub(1);
-        Some(kept)
+        Some((place, kept))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -462,8 +494,9 @@ mod tests {
     }
 
     prop_compose! {
-        fn fill()(trade_id in trade_id(), order in any::<u8>(), is_buy in any::<bool>(), amounts in [amount(), amount(), amount()],
-            fee_currency in currency(), finding in any::<bool>()) -> Fill {
+        fn fill()(trade_id in trade_id(), order in any::<u8>(), is_buy in any::<bool>(), amounts in [amount(), amount(), amount()], cost in proptest::option::of(amount()),
+            fee_currency in currency(), finding in 0..3_u8) -> Fill {
+            let text = Text::new("a finding").unwrap();
             Fill {
                 trade_id,
                 order_id: Uuid::from_u128(order.into()),
@@ -472,27 +505,34 @@ mod tests {
                 quantity: amounts[0],
                 price: amounts[1],
                 fee: amounts[2],
-                fee_currency,
-                source: if finding { Source::Recovered { finding: Text::new("a finding").unwrap() } } else { Source::Stream },
+                cost,
+                fee_currency: Some(fee_currency),
+                leg: None,
+                lots: Vec::new(),
+                source: match finding {
+                    0 => Source::Stream,
+                    1 => Source::Recovered { finding: text },
+                    _ => Source::Synthetic { finding: text },
+                },
             }
         }
     }
 
     proptest! {
         #[test]
-        fn every_fill_is_found_by_its_key_and_read_back(fills in prop::collection::vec((fill(), 0_usize..3, amount(), amount()), 0..40), kept in any::<prop::sample::Index>()) {
+        fn every_fill_is_found_by_its_key_and_read_back(fills in prop::collection::vec((fill(), 0_u32..3, any::<Option<u32>>(), any::<Option<u32>>()), 0..40), kept in any::<prop::sample::Index>()) {
             let usd = Currency::new("USD").unwrap();
             let (mut archive, mut model, mut order) = (Archive::default(), BTreeMap::new(), Vec::new());
-            for (number, (fill, position, closed, realized)) in fills.into_iter().enumerate() {
-                let key = (position, fill.trade_id.clone());
-                prop_assert_eq!(archive.find(position, &fill.trade_id), model.get(&key).map(|(place, _)| *place));
+            for (number, (fill, pair, slot, share)) in fills.into_iter().enumerate() {
+                let key = (pair, fill.trade_id.clone());
+                prop_assert_eq!(archive.find(pair, &fill.trade_id), model.get(&key).map(|(place, _)| *place));
                 if model.contains_key(&key) {
                     continue;
                 }
                 let sequence = u64::try_from(number).unwrap();
-                let booking = Booking { position, sequence, at: Timestamp::from_millis(-5), settlement: &usd, closed, realized };
+                let booking = Booking { pair, slot, share, sequence, at: Timestamp::from_millis(-5), settlement: &usd };
                 let place = archive.push(&booking, &fill).unwrap();
-                model.insert(key.clone(), (place, (fill, sequence, closed, realized)));
+                model.insert(key.clone(), (place, (fill, sequence, slot, share)));
                 order.push(key);
             }
             // What is taken back, from the end, is gone, and the rest stays.
@@ -503,12 +543,12 @@ mod tests {
             let mut rows = archive.iter();
             prop_assert_eq!(rows.len(), order.len());
             for key in &order {
-                let (place, (fill, sequence, closed, realized)) = &model[key];
+                let (place, (fill, sequence, slot, share)) = &model[key];
                 prop_assert_eq!(archive.find(key.0, &key.1), Some(*place));
                 let row = archive.get(*place).unwrap();
-                prop_assert_eq!(rows.next(), Some(row.clone()));
-                prop_assert_eq!((row.position, row.sequence, row.closed, row.realized), (key.0, *sequence, *closed, *realized));
-                prop_assert_eq!(&row.into_fill(&fill.instrument, &usd), fill);
+                prop_assert_eq!(rows.next(), Some((*place, row.clone())));
+                prop_assert_eq!((row.pair, row.sequence, row.slot, row.share), (key.0, *sequence, *slot, *share));
+                prop_assert_eq!(&row.into_fill((&fill.instrument, &usd), None, Vec::new()), fill);
             }
             prop_assert_eq!(rows.next(), None);
         }

@@ -2,71 +2,200 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use backstop_clock::Timestamp;
 use hashbrown::{Equivalent, HashMap};
 use uuid::Uuid;
 
+use crate::action::Subject;
 use crate::amount::Amount;
-use crate::archive::{Archive, Kept, Rows};
-use crate::change::Change;
-use crate::entry::Fact;
+use crate::archive::{Archive, Kept, Place, Rows};
+use crate::change::{IsolationKey, Trail, WaitingKey, index};
 use crate::error::{AmountError, Imbalance};
-use crate::fill::{Booked, TradeId};
-use crate::instrument::{Instrument, Instruments};
+use crate::fill::{Booked, LotChoice, TradeId};
+use crate::instrument::Instruments;
 use crate::journal::{Checkpoint, Digest};
 use crate::money::{Adjustment, Balance};
-use crate::name::{Account, Currency, InstrumentId};
+use crate::name::{Account, Currency, InstrumentId, LegId, Portfolio, Reference, Strategy, Text};
 use crate::order::{Order, Status};
-use crate::position::{Holding, Position};
+use crate::position::Position;
+use crate::rules::Contract;
+use crate::state::State;
 
 /// Positions, balances, orders and fills at one point of a journal.
 ///
 /// Only entries change them, see [`Ledger`](crate::Ledger).
 /// Everything that lists anything lists it sorted, or in the order of the journal.
 /// They remember every fill and order: identity has no end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Books {
     pub(crate) instruments: Arc<Instruments>,
     pub(crate) head: Checkpoint,
-    /// A slot exists once it was booked to; it is found by name once, then by number.
-    pub(crate) positions: Vec<PositionSlot>,
-    pub(crate) position_slots: HashMap<(Account, InstrumentId), usize>,
+    /// An account with an instrument, found by name once, then by number.
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) pair_numbers: HashMap<(Account, InstrumentId), u32>,
+    /// The positions of all pairs and legs, and beside each those of the desks that share in it.
+    pub(crate) slots: Vec<Slot>,
     pub(crate) balances: Vec<BalanceSlot>,
-    pub(crate) balance_slots: HashMap<(Account, Currency), usize>,
+    pub(crate) balance_numbers: HashMap<(Account, Currency), u32>,
     pub(crate) orders: HashMap<Uuid, Order>,
     /// The orders that may still get filled: kept apart so that asking for them costs nothing by history.
     pub(crate) open: BTreeSet<Uuid>,
     pub(crate) fills: Archive,
+    /// What was said of a fill after it was booked.
+    pub(crate) amended: HashMap<Place, Amended>,
+    /// The lots that a fill names.
+    pub(crate) choices: HashMap<Place, Box<[LotChoice]>>,
+    /// Busts that came before their fill: how much of it is void, none for all.
+    pub(crate) waiting: HashMap<WaitingKey, Option<Amount>>,
+    /// What changed positions besides fills.
+    pub(crate) deeds: Vec<Deed>,
     pub(crate) adjustments: Vec<Adjustment>,
-    /// Entries that have no key of their own, by their id.
-    pub(crate) noted: HashMap<Uuid, (Account, Fact)>,
-    pub(crate) scratch: Scratch,
+    /// The content of entries that are not fills or news of orders, by what identifies them.
+    pub(crate) noted: HashMap<NoteKey, Digest>,
+    pub(crate) isolated: BTreeMap<IsolationKey, Isolation>,
+    pub(crate) trail: Trail,
 }
 
-/// Room for the changes of one entry, kept to allocate it once; no part of the state.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch(pub(crate) Vec<Change>);
-
-impl Clone for Scratch {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
+/// An account with an instrument: the scope of trade ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) account: Account,
+    pub(crate) id: InstrumentId,
+    /// The number of the instrument.
+    pub(crate) instrument: u32,
+    /// Its positions: one, or one per leg.
+    pub(crate) legs: Vec<u32>,
 }
 
-impl PartialEq for Scratch {
+/// One position, or a desk's share of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) pair: u32,
+    pub(crate) leg: Option<LegId>,
+    /// The position that it is a share of.
+    pub(crate) main: Option<u32>,
+    pub(crate) desk: Desk,
+    pub(crate) state: State,
+    pub(crate) funding: Amount,
+    /// All that made it, in the order in which that counts.
+    pub(crate) ops: Vec<Op>,
+    pub(crate) track: Track,
+    /// Whether a transfer or delivery ties it to other positions.
+    pub(crate) is_linked: bool,
+    /// The shares in it.
+    pub(crate) desks: Vec<u32>,
+    /// The balance it settles in.
+    pub(crate) settlement: Hint,
+}
+
+/// A number that was looked up once, to be checked before it is used; no part of the state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hint(pub(crate) Option<u32>);
+
+impl PartialEq for Hint {
     fn eq(&self, _other: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Scratch {}
+impl Eq for Hint {}
 
+/// Who wanted a trade.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Desk {
+    pub(crate) strategy: Option<Strategy>,
+    pub(crate) portfolio: Option<Portfolio>,
+}
+
+impl Desk {
+    pub(crate) const fn is_none(&self) -> bool {
+        self.strategy.is_none() && self.portfolio.is_none()
+    }
+}
+
+/// The latest of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Track {
+    /// The key of the last operation, by which the next one is in order or late.
+    pub(crate) last: (Timestamp, u64),
+    /// When something last happened to it.
+    pub(crate) active: Timestamp,
+}
+
+/// One step in the history of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Fill(Place),
+    /// The number of a deed.
+    Deed(u32),
+}
+
+/// What changed positions besides fills.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PositionSlot {
-    pub(crate) account: Account,
-    pub(crate) instrument: Instrument,
-    pub(crate) holding: Holding,
-    pub(crate) fees: Vec<(Currency, Amount)>,
+pub(crate) struct Deed {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) what: What,
+}
+
+/// What a deed does to a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Settle(Amount),
+    Split(crate::action::Split),
+    Dividend(Amount),
+    Fee(Currency, Amount),
+    /// A signed change at a price.
+    Adjust(Amount, Amount),
+    /// A signed quantity and its cost.
+    Open(Amount, Amount),
+    Move {
+        from: u32,
+        to: u32,
+        quantity: Amount,
+    },
+    Deliver {
+        from: u32,
+        to: u32,
+        price: Amount,
+    },
+}
+
+/// What was said of a fill after it was booked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amended {
+    pub(crate) voided: Amount,
+    /// The price it was restated to, and the value if the venue stated it.
+    pub(crate) restated: Option<(Amount, Option<Amount>)>,
+}
+
+/// What identifies an entry that is neither fill nor news of an order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum NoteKey {
+    /// The id of the entry.
+    Entry(Uuid),
+    /// The id that the source gave, within account, instrument and kind.
+    Given { kind: &'static str, account: Account, instrument: Option<InstrumentId>, id: Reference },
+}
+
+/// Why, and since when, something is set apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Isolation {
+    /// The entry that did it.
+    pub sequence: u64,
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Text,
+}
+
+impl Isolation {
+    /// How old the figures are that it keeps from changing.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        now.since(self.at)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,16 +205,54 @@ pub(crate) struct BalanceSlot {
     pub(crate) balance: Balance,
 }
 
-impl PositionSlot {
-    fn view(&self) -> Position<'_> {
-        Position {
-            account: &self.account,
-            instrument: &self.instrument,
-            holding: &self.holding,
-            fees: &self.fees,
+/// What undoes the last entry is no part of the books.
+impl Clone for Books {
+    fn clone(&self) -> Self {
+        Self {
+            instruments: Arc::clone(&self.instruments),
+            head: self.head,
+            pairs: self.pairs.clone(),
+            pair_numbers: self.pair_numbers.clone(),
+            slots: self.slots.clone(),
+            balances: self.balances.clone(),
+            balance_numbers: self.balance_numbers.clone(),
+            orders: self.orders.clone(),
+            open: self.open.clone(),
+            fills: self.fills.clone(),
+            amended: self.amended.clone(),
+            choices: self.choices.clone(),
+            waiting: self.waiting.clone(),
+            deeds: self.deeds.clone(),
+            adjustments: self.adjustments.clone(),
+            noted: self.noted.clone(),
+            isolated: self.isolated.clone(),
+            trail: Trail::default(),
         }
     }
 }
+
+/// Equal to the last bit: the same entries in the same order make equal books.
+impl PartialEq for Books {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head
+            && self.instruments == other.instruments
+            && self.pairs == other.pairs
+            && self.slots == other.slots
+            && self.balances == other.balances
+            && self.orders == other.orders
+            && self.open == other.open
+            && self.fills == other.fills
+            && self.amended == other.amended
+            && self.choices == other.choices
+            && self.waiting == other.waiting
+            && self.deeds == other.deeds
+            && self.adjustments == other.adjustments
+            && self.noted == other.noted
+            && self.isolated == other.isolated
+    }
+}
+
+impl Eq for Books {}
 
 impl Books {
     /// Empty books that follow no journal; see [`Books::book`].
@@ -98,16 +265,22 @@ impl Books {
         Self {
             instruments,
             head: Checkpoint::START,
-            positions: Vec::new(),
-            position_slots: HashMap::new(),
+            pairs: Vec::new(),
+            pair_numbers: HashMap::new(),
+            slots: Vec::new(),
             balances: Vec::new(),
-            balance_slots: HashMap::new(),
+            balance_numbers: HashMap::new(),
             orders: HashMap::new(),
             open: BTreeSet::new(),
             fills: Archive::default(),
+            amended: HashMap::new(),
+            choices: HashMap::new(),
+            waiting: HashMap::new(),
+            deeds: Vec::new(),
             adjustments: Vec::new(),
             noted: HashMap::new(),
-            scratch: Scratch::default(),
+            isolated: BTreeMap::new(),
+            trail: Trail::default(),
         }
     }
 
@@ -131,21 +304,89 @@ impl Books {
         &self.instruments
     }
 
-    /// A position, once it had a fill; flat ones stay.
+    /// A netted position, once something was booked on it; flat ones stay.
     pub fn position(&self, account: &Account, instrument: &InstrumentId) -> Option<Position<'_>> {
-        self.find_position(account, instrument).map(PositionSlot::view)
+        self.position_of(account, instrument, None)
     }
 
-    /// All positions, sorted by account and instrument.
+    /// One leg of a hedged position.
+    pub fn leg(
+        &self,
+        account: &Account,
+        instrument: &InstrumentId,
+        leg: &LegId,
+    ) -> Option<Position<'_>> {
+        self.position_of(account, instrument, Some(leg))
+    }
+
+    fn position_of(
+        &self,
+        account: &Account,
+        instrument: &InstrumentId,
+        leg: Option<&LegId>,
+    ) -> Option<Position<'_>> {
+        let pair = self.pair_number(account, instrument)?;
+        self.view(self.leg_number(pair, leg)?)
+    }
+
+    /// All positions, sorted by account, instrument and leg.
     pub fn positions(&self) -> Vec<Position<'_>> {
-        let mut positions: Vec<_> = self.positions.iter().map(PositionSlot::view).collect();
-        positions.sort_unstable_by_key(|position| (position.account(), position.instrument().id()));
+        let numbers = self.pairs.iter().flat_map(|pair| &pair.legs);
+        let mut positions: Vec<_> = numbers.filter_map(|number| self.view(*number)).collect();
+        positions.sort_unstable_by_key(|position| {
+            (position.account(), position.instrument().id(), position.leg())
+        });
         positions
+    }
+
+    /// What each strategy and portfolio has in the positions, sorted by position, strategy and portfolio.
+    ///
+    /// Every share is netted on its own, by the same method as the position.
+    /// Quantities of shares add up to the position where every entry names its strategy;
+    /// so do profits, realized and unrealized together, at the same mark.
+    pub fn shares(&self) -> Vec<Position<'_>> {
+        let mut shares: Vec<_> = self
+            .positions()
+            .iter()
+            .flat_map(|position| &position.slot.desks)
+            .filter_map(|number| self.view(*number))
+            .collect();
+        shares.sort_by_key(|share| {
+            let names = (share.account(), share.instrument().id(), share.leg());
+            (names, share.strategy(), share.portfolio())
+        });
+        shares
+    }
+
+    /// The quantity of an instrument in an account over all legs; zero when nothing was ever booked.
+    ///
+    /// # Errors
+    ///
+    /// [`AmountError::Overflow`] when the sum is out of range.
+    pub fn net_quantity(
+        &self,
+        account: &Account,
+        instrument: &InstrumentId,
+    ) -> Result<Amount, AmountError> {
+        let pair = self.pair_number(account, instrument).and_then(|pair| self.pair(pair));
+        let legs = pair.map(|pair| pair.legs.as_slice()).unwrap_or_default();
+        legs.iter()
+            .filter_map(|leg| self.slot(*leg))
+            .try_fold(Amount::ZERO, |sum, slot| sum.checked_add(slot.state.holding.quantity))
+    }
+
+    fn view(&self, number: u32) -> Option<Position<'_>> {
+        let slot = self.slot(number)?;
+        let pair = self.pair(slot.pair)?;
+        let instrument = self.instruments.at(pair.instrument)?;
+        let isolation = self.isolation(&pair.account, Some(&pair.id));
+        Some(Position { account: &pair.account, instrument, slot, isolation })
     }
 
     /// The money of an account in a currency, once there was any.
     pub fn balance(&self, account: &Account, currency: &Currency) -> Option<Balance> {
-        self.find_balance(account, currency).map(|(_, slot)| slot.balance)
+        let number = self.balance_number(account, currency)?;
+        self.balances.get(index(number)).map(|slot| slot.balance)
     }
 
     /// All balances, sorted by account and currency.
@@ -216,8 +457,9 @@ impl Books {
         instrument: &InstrumentId,
         trade_id: &TradeId,
     ) -> Option<Booked> {
-        let number = self.position_number(account, instrument)?;
-        self.booked(self.fills.get(self.fills.find(number, trade_id)?)?)
+        let pair = self.pair_number(account, instrument)?;
+        let place = self.fills.find(pair, trade_id)?;
+        self.booked(place, self.fills.get(place)?)
     }
 
     /// All fills, in the order of the journal.
@@ -226,48 +468,45 @@ impl Books {
     }
 
     /// A kept fill with the names that its position knows.
-    fn booked(&self, kept: Kept) -> Option<Booked> {
-        let slot = self.positions.get(kept.position)?;
-        let (sequence, at, closed, realized) = (kept.sequence, kept.at, kept.closed, kept.realized);
-        let fill = kept.into_fill(slot.instrument.id(), slot.instrument.quote());
-        Some(Booked { sequence, account: slot.account.clone(), at, fill, closed, realized })
+    fn booked(&self, place: Place, kept: Kept) -> Option<Booked> {
+        let pair = self.pair(kept.pair)?;
+        let (sequence, at) = (kept.sequence, kept.at);
+        let leg = self.slot_of(&kept).and_then(|slot| self.slot(slot)?.leg.clone());
+        let lots = self.choices.get(&place).map(|lots| lots.to_vec()).unwrap_or_default();
+        let settlement = self.instruments.at(pair.instrument)?.settlement();
+        let fill = kept.into_fill((&pair.id, settlement), leg, lots);
+        let amended = self.amended.get(&place).cloned().unwrap_or_default();
+        let (voided, corrected) = (amended.voided, amended.restated.map(|(price, _)| price));
+        Some(Booked { sequence, account: pair.account.clone(), at, fill, voided, corrected })
     }
 
-    /// All adjustments, in the order of the journal.
+    /// All adjustments of balances, in the order of the journal.
     pub fn adjustments(&self) -> impl ExactSizeIterator<Item = &Adjustment> {
         self.adjustments.iter()
     }
 
-    /// Realized profit, without fees, of each cycle of a position from flat to flat, oldest first.
-    ///
-    /// Derived from the fills, so its cost grows with their number.
-    ///
-    /// # Errors
-    ///
-    /// [`AmountError::Overflow`] when a sum is out of range.
-    pub fn closed_cycles(
+    /// What keeps an account, or an instrument in it, from being booked on.
+    pub fn isolation(
         &self,
         account: &Account,
-        instrument: &InstrumentId,
-    ) -> Result<Vec<Amount>, AmountError> {
-        let (mut cycles, mut quantity, mut realized) = (Vec::new(), Amount::ZERO, Amount::ZERO);
-        let number = self.position_number(account, instrument);
-        for kept in self.fills.iter().filter(|kept| Some(kept.position) == number) {
-            let was_open = !quantity.is_zero();
-            let before = quantity;
-            quantity = quantity.checked_add(kept.side.signed(kept.quantity))?;
-            realized = realized.checked_add(kept.realized)?;
-            if was_open && (quantity.is_zero() || quantity.is_negative() != before.is_negative()) {
-                cycles.push(realized);
-                realized = Amount::ZERO;
-            }
+        instrument: Option<&InstrumentId>,
+    ) -> Option<&Isolation> {
+        // Nothing is the common case, and costs nothing.
+        if self.isolated.is_empty() {
+            return None;
         }
-        Ok(cycles)
+        let of_account = self.isolated.get(&(Some(account.clone()), Subject::Account));
+        of_account.or_else(|| self.isolated.get(&(None, Subject::Instrument(instrument?.clone()))))
     }
 
-    /// Proves that no fill created or lost money.
+    /// Everything that is set apart: the account for an account, and why; sorted.
+    pub fn isolated(&self) -> impl Iterator<Item = (Option<&Account>, &Subject, &Isolation)> {
+        self.isolated.iter().map(|((account, subject), why)| (account.as_ref(), subject, why))
+    }
+
+    /// Proves that nothing created or lost money.
     ///
-    /// Per position `realized - side * open_cost` is the net cash flow of its fills, and a flat one costs nothing.
+    /// Per position `realized - side * open_cost` is its net cash flow, and a flat one costs nothing.
     /// Per balance the total is the sum of its parts, and its realized part is that of the positions.
     /// The cost grows with positions and balances, not with the history.
     ///
@@ -275,22 +514,26 @@ impl Books {
     ///
     /// [`Imbalance`] with the first figure that does not add up.
     pub fn check_conservation(&self) -> Result<(), Imbalance> {
-        let mut realized: BTreeMap<(&Account, &Currency), Amount> = BTreeMap::new();
-        for position in self.positions() {
+        let mut realized: BTreeMap<_, (Amount, Amount)> = BTreeMap::new();
+        for position in self.positions().into_iter().chain(self.shares()) {
             let imbalance = || Imbalance {
                 account: position.account().clone(),
                 what: format!("position {}", position.instrument().id()),
             };
-            let sum =
-                realized.entry((position.account(), position.instrument().quote())).or_default();
-            *sum = sum.checked_add(position.realized_gross()).map_err(|_overflow| imbalance())?;
-            if !position.holding.is_conserved() {
+            if !position.slot.state.is_conserved(position.instrument()) {
                 return Err(imbalance());
             }
+            if position.slot.main.is_some() {
+                continue;
+            }
+            let key = (position.account(), position.instrument().settlement());
+            let sums = realized.entry(key).or_default();
+            *sums = sums_with(*sums, &position).map_err(|_overflow| imbalance())?;
         }
         for (account, currency, balance) in self.balances() {
             let of_positions = realized.get(&(account, currency)).copied().unwrap_or_default();
-            if !balance.is_conserved() || balance.realized_gross != of_positions {
+            if !balance.is_conserved() || (balance.realized_gross, balance.invested) != of_positions
+            {
                 return Err(Imbalance {
                     account: account.clone(),
                     what: format!("balance {currency}"),
@@ -300,30 +543,45 @@ impl Books {
         Ok(())
     }
 
-    pub(crate) fn find_position(
-        &self,
-        account: &Account,
-        instrument: &InstrumentId,
-    ) -> Option<&PositionSlot> {
-        self.position_number(account, instrument).and_then(|number| self.positions.get(number))
+    pub(crate) fn pair_number(&self, account: &Account, instrument: &InstrumentId) -> Option<u32> {
+        self.pair_numbers.get(&Names(account, instrument)).copied()
     }
 
-    pub(crate) fn position_number(
-        &self,
-        account: &Account,
-        instrument: &InstrumentId,
-    ) -> Option<usize> {
-        self.position_slots.get(&Names(account, instrument)).copied()
+    pub(crate) fn pair(&self, number: u32) -> Option<&Pair> {
+        self.pairs.get(index(number))
     }
 
-    pub(crate) fn find_balance(
-        &self,
-        account: &Account,
-        currency: &Currency,
-    ) -> Option<(usize, &BalanceSlot)> {
-        let number = *self.balance_slots.get(&Names(account, currency))?;
-        self.balances.get(number).map(|slot| (number, slot))
+    pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(index(number))
     }
+
+    /// The position of a pair with that leg.
+    pub(crate) fn leg_number(&self, pair: u32, leg: Option<&LegId>) -> Option<u32> {
+        let mut legs = self.pair(pair)?.legs.iter().copied();
+        legs.find(|number| self.slot(*number).is_some_and(|slot| slot.leg.as_ref() == leg))
+    }
+
+    /// The position of a kept fill: none when all of it was void before it came.
+    pub(crate) fn slot_of(&self, kept: &Kept) -> Option<u32> {
+        kept.slot.or_else(|| self.pair(kept.pair)?.legs.first().copied())
+    }
+
+    pub(crate) fn balance_number(&self, account: &Account, currency: &Currency) -> Option<u32> {
+        self.balance_numbers.get(&Names(account, currency)).copied()
+    }
+}
+
+/// Adds what a position realized, and what of a spot position is not back in cash yet.
+fn sums_with(
+    (realized, invested): (Amount, Amount),
+    position: &Position<'_>,
+) -> Result<(Amount, Amount), AmountError> {
+    let sum = realized.checked_add(position.realized_gross())?;
+    if position.instrument().contract() != Contract::Spot {
+        return Ok((sum, invested));
+    }
+    let cash = position.cash_flow().checked_sub(position.slot.state.carried)?;
+    Ok((sum, invested.checked_add(position.realized_gross().checked_sub(cash)?)?))
 }
 
 /// Two borrowed names, to find a pair of owned ones.
@@ -347,7 +605,8 @@ impl Iterator for Fills<'_> {
     type Item = Booked;
 
     fn next(&mut self) -> Option<Booked> {
-        self.books.booked(self.rows.next()?)
+        let (place, kept) = self.rows.next()?;
+        self.books.booked(place, kept)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -1,213 +1,182 @@
-//! Changes of the books, each of which can be taken back.
+//! What takes an entry back: figures as they were before, in the order in which they were changed.
 //!
-//! Applying a change gives its inverse.
-//! A group that fails half-way, or that the journal refuses, is undone by applying the inverses in reverse order.
-//! A single entry needs no inverses: it is applied when nothing can fail any more.
+//! An entry is booked figure by figure, and each first leaves here what it was.
+//! If a later figure leaves its range, or the journal refuses the entry, all of it is put back, last first.
+//! What was undone is bit by bit what it was: the cost is that of the entries, not of the books.
 
 use uuid::Uuid;
 
+use crate::action::Subject;
 use crate::amount::Amount;
-use crate::archive::{Booking, Place};
-use crate::books::{BalanceSlot, Books, PositionSlot};
-use crate::entry::{Entry, Fact};
-use crate::instrument::Instrument;
-use crate::money::{Adjustment, Balance};
-use crate::name::{Account, Currency};
-use crate::order::{Order, Status};
-use crate::position::Holding;
+use crate::archive::Place;
+use crate::books::{Amended, Books, Isolation, NoteKey, Track};
+use crate::lots::LotUndo;
+use crate::money::Balance;
+use crate::name::{Account, TradeId};
+use crate::order::Order;
+use crate::state::{Holding, State};
 
-/// One change; slots are added and removed only at the end of their list.
+/// The undoing of one step; slots are added and removed only at the end of their list.
 #[derive(Debug)]
-pub(crate) enum Change {
-    AddBalance(Account, Currency),
-    DropBalance,
-    Balance(usize, Balance),
-    AddPosition(Box<(Account, Instrument)>),
-    DropPosition,
-    Holding(usize, Holding),
-    AddFee(usize, Currency),
-    DropFee(usize),
-    Fee(usize, usize, Amount),
+pub(crate) enum Undo {
+    PairAdded,
+    SlotAdded,
+    BalanceAdded,
+    FillKept(Place),
+    DeedAdded,
+    /// An operation at a place in the history of a slot.
+    OpAdded(u32, usize),
+    Fee(u32, usize, Amount),
+    FeeAdded(u32),
+    Lot(u32, LotUndo),
+    State(u32, Box<State>),
+    Track(u32, Track),
+    Funding(u32, Amount),
+    Linked(u32),
     Order(Uuid, Option<Box<Order>>),
-    /// The order has been filled up to this quantity.
-    OrderFilled(Uuid, Amount),
-    /// The fill of the entry itself, with what it closed and realized.
-    AddFill {
-        position: usize,
-        closed: Amount,
-        realized: Amount,
-    },
-    DropFill(Place),
-    AddAdjustment(Box<Adjustment>),
-    DropAdjustment,
-    Note(Uuid, Option<Box<(Account, Fact)>>),
+    Amended(Place, Option<Box<Amended>>),
+    /// A bust that waits for its fill: its quantity, or none for the whole fill.
+    Waiting(Box<(WaitingKey, Option<Bust>)>),
+    Noted(Box<NoteKey>),
+    AdjustmentAdded,
+    Isolated(Box<(IsolationKey, Option<Isolation>)>),
+}
+
+/// How much of a fill is void: none for all of it.
+pub(crate) type Bust = Option<Amount>;
+
+/// The position and the trade that a bust names.
+pub(crate) type WaitingKey = (u32, TradeId);
+
+/// The account, for an isolated account, and what is isolated.
+pub(crate) type IsolationKey = (Option<Account>, Subject);
+
+/// Everything that takes back what was booked since it was last cleared.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    /// Apart from the rest because they are large, and part of almost every entry.
+    pub(crate) balances: Vec<(u32, Balance)>,
+    pub(crate) holdings: Vec<(u32, Holding, u64)>,
+    pub(crate) rest: Vec<Undo>,
+}
+
+impl Trail {
+    pub(crate) fn clear(&mut self) {
+        self.balances.clear();
+        self.holdings.clear();
+        self.rest.clear();
+    }
 }
 
 impl Books {
-    /// Applies the changes that `entry` makes as number `sequence`, and gives what takes them back to `undo`.
-    pub(crate) fn apply(
-        &mut self,
-        (sequence, entry): (u64, &Entry),
-        changes: &mut Vec<Change>,
-        mut undo: Option<&mut Vec<Change>>,
-    ) {
-        for change in changes.drain(..) {
-            match (change, undo.as_deref_mut()) {
-                (Change::AddFill { position, closed, realized }, undo) => {
-                    let kept = self.keep_fill((sequence, entry), position, (closed, realized));
-                    undo.into_iter().zip(kept).for_each(|(undo, kept)| undo.push(kept));
-                }
-                // What every fill does is done in place, unless it may have to be taken back: making the inverses, and
-                // moving them about, would cost more than the changes.
-                (Change::Holding(number, holding), None) => self.set_holding(number, holding),
-                (Change::Balance(number, balance), None) => self.set_balance(number, balance),
-                (Change::OrderFilled(order_id, filled), None) => self.fill_order(order_id, filled),
-                (change, None) => drop(self.apply_one(change)),
-                (change, Some(undo)) => undo.extend(self.apply_one(change)),
+    /// Keeps everything booked since the last time.
+    pub(crate) fn commit(&mut self) {
+        self.trail.clear();
+    }
+
+    /// Takes back everything booked since the last time.
+    pub(crate) fn take_back(&mut self) {
+        let mut trail = std::mem::take(&mut self.trail);
+        for (number, before) in trail.balances.drain(..).rev() {
+            if let Some(slot) = self.balances.get_mut(index(number)) {
+                slot.balance = before;
             }
         }
-    }
-
-    fn set_holding(&mut self, number: usize, holding: Holding) {
-        if let Some(slot) = self.positions.get_mut(number) {
-            slot.holding = holding;
+        // Whole states and single holdings may alternate: a holding is put back when its state has been.
+        for undo in trail.rest.drain(..).rev() {
+            self.undo(undo);
         }
-    }
-
-    fn set_balance(&mut self, number: usize, balance: Balance) {
-        if let Some(slot) = self.balances.get_mut(number) {
-            slot.balance = balance;
-        }
-    }
-
-    /// Takes back what [`Books::apply`] gave.
-    pub(crate) fn take_back(&mut self, undo: Vec<Change>) {
-        for change in undo.into_iter().rev() {
-            // What would take this back again is of no use.
-            drop(self.apply_one(change));
-        }
-    }
-
-    fn keep_fill(
-        &mut self,
-        (sequence, entry): (u64, &Entry),
-        position: usize,
-        (closed, realized): (Amount, Amount),
-    ) -> Option<Change> {
-        let Fact::Filled(fill) = &entry.fact else { return None };
-        let settlement = self.positions.get(position)?.instrument.quote();
-        let booking = Booking { position, sequence, at: entry.at, settlement, closed, realized };
-        self.fills.push(&booking, fill).map(Change::DropFill)
-    }
-
-    fn fill_order(&mut self, order_id: Uuid, filled: Amount) {
-        if let Some(order) = self.orders.get_mut(&order_id) {
-            order.fill(filled);
-            if order.status().is_open() {
-                self.open.insert(order_id);
-            } else {
-                self.open.remove(&order_id);
+        for (number, holding, trades) in trail.holdings.drain(..).rev() {
+            if let Some(slot) = self.slots.get_mut(index(number)) {
+                (slot.state.holding, slot.state.trades) = (holding, trades);
             }
         }
+        // Given back for its room.
+        self.trail = trail;
     }
 
-    /// `None` only for a slot that does not exist, which the posting of an entry never names.
-    fn apply_one(&mut self, change: Change) -> Option<Change> {
-        match change {
-            Change::Balance(number, balance) => {
-                let held = &mut self.balances.get_mut(number)?.balance;
-                Some(Change::Balance(number, std::mem::replace(held, balance)))
-            }
-            Change::Holding(number, holding) => {
-                let held = &mut self.positions.get_mut(number)?.holding;
-                Some(Change::Holding(number, std::mem::replace(held, holding)))
-            }
-            Change::Fee(number, place, fee) => {
-                let (_, held) = self.positions.get_mut(number)?.fees.get_mut(place)?;
-                Some(Change::Fee(number, place, std::mem::replace(held, fee)))
-            }
-            Change::AddFee(number, currency) => {
-                self.positions.get_mut(number)?.fees.push((currency, Amount::ZERO));
-                Some(Change::DropFee(number))
-            }
-            Change::DropFee(number) => {
-                let (currency, _) = self.positions.get_mut(number)?.fees.pop()?;
-                Some(Change::AddFee(number, currency))
-            }
-            Change::Order(order_id, order) => Some(self.swap_order(order_id, order)),
-            Change::OrderFilled(order_id, filled) => {
-                let before = self.orders.get(&order_id)?.clone();
-                self.fill_order(order_id, filled);
-                Some(Change::Order(order_id, Some(Box::new(before))))
-            }
-            // A fill is kept by `apply`, which knows its entry; once taken back it does not return.
-            Change::AddFill { .. } => None,
-            Change::DropFill(place) => {
+    fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::FillKept(place) => {
                 self.fills.pop(place);
-                None
+                drop((self.choices.remove(&place), self.amended.remove(&place)));
             }
-            Change::AddAdjustment(adjustment) => {
-                self.adjustments.push(*adjustment);
-                Some(Change::DropAdjustment)
-            }
-            Change::DropAdjustment => {
-                self.adjustments.pop().map(Box::new).map(Change::AddAdjustment)
-            }
-            Change::Note(id, note) => {
-                let held = match note {
-                    Some(note) => self.noted.insert(id, *note),
-                    None => self.noted.remove(&id),
+            Undo::DeedAdded => drop(self.deeds.pop()),
+            Undo::Order(order_id, before) => self.put_order(order_id, before),
+            Undo::Amended(place, before) => {
+                match before {
+                    Some(before) => self.amended.insert(place, *before),
+                    None => self.amended.remove(&place),
                 };
-                Some(Change::Note(id, held.map(Box::new)))
             }
-            Change::AddBalance(..)
-            | Change::DropBalance
-            | Change::AddPosition(_)
-            | Change::DropPosition => self.change_slots(change),
+            Undo::Waiting(waiting) => {
+                let (key, before) = *waiting;
+                match before {
+                    Some(before) => self.waiting.insert(key, before),
+                    None => self.waiting.remove(&key),
+                };
+            }
+            Undo::Noted(key) => drop(self.noted.remove(&*key)),
+            Undo::AdjustmentAdded => drop(self.adjustments.pop()),
+            Undo::Isolated(isolated) => {
+                let (key, before) = *isolated;
+                drop(match before {
+                    Some(before) => self.isolated.insert(key, before),
+                    None => self.isolated.remove(&key),
+                });
+            }
+            Undo::PairAdded | Undo::SlotAdded | Undo::BalanceAdded => self.drop_last(&undo),
+            // A slot that is not there was taken back already.
+            _ => drop(self.undo_slot(undo)),
         }
     }
 
-    fn change_slots(&mut self, change: Change) -> Option<Change> {
-        match change {
-            Change::AddBalance(account, currency) => {
-                self.balance_slots.insert((account.clone(), currency.clone()), self.balances.len());
-                self.balances.push(BalanceSlot { account, currency, balance: Balance::default() });
-                Some(Change::DropBalance)
+    fn undo_slot(&mut self, undo: Undo) -> Option<()> {
+        match undo {
+            Undo::OpAdded(slot, place) => {
+                self.slots.get_mut(index(slot))?.ops.remove(place);
             }
-            Change::DropBalance => {
-                let slot = self.balances.pop()?;
-                let names = (slot.account, slot.currency);
-                self.balance_slots.remove(&names);
-                Some(Change::AddBalance(names.0, names.1))
+            Undo::Fee(slot, place, before) => {
+                self.slots.get_mut(index(slot))?.state.fees.get_mut(place)?.1 = before;
             }
-            Change::AddPosition(names) => {
-                let (account, instrument) = *names;
-                let names = (account.clone(), instrument.id().clone());
-                self.position_slots.insert(names, self.positions.len());
-                let (holding, fees) = (Holding::default(), Vec::new());
-                self.positions.push(PositionSlot { account, instrument, holding, fees });
-                Some(Change::DropPosition)
+            Undo::FeeAdded(slot) => {
+                drop(self.slots.get_mut(index(slot))?.state.fees.pop());
             }
-            Change::DropPosition => {
-                let slot = self.positions.pop()?;
-                let names = (slot.account, slot.instrument.id().clone());
-                self.position_slots.remove(&names);
-                Some(Change::AddPosition(Box::new((names.0, slot.instrument))))
-            }
-            _ => None,
+            Undo::Lot(slot, lot) => self.slots.get_mut(index(slot))?.state.lots.restore(lot),
+            Undo::State(slot, state) => self.slots.get_mut(index(slot))?.state = *state,
+            Undo::Track(slot, track) => self.slots.get_mut(index(slot))?.track = track,
+            Undo::Funding(slot, before) => self.slots.get_mut(index(slot))?.funding = before,
+            Undo::Linked(slot) => self.slots.get_mut(index(slot))?.is_linked = false,
+            _ => {}
         }
+        Some(())
     }
 
-    fn swap_order(&mut self, order_id: Uuid, order: Option<Box<Order>>) -> Change {
-        if order.as_ref().is_some_and(|order| Status::is_open(order.status())) {
-            self.open.insert(order_id);
-        } else {
-            self.open.remove(&order_id);
+    fn drop_last(&mut self, undo: &Undo) {
+        match undo {
+            Undo::PairAdded => {
+                if let Some(pair) = self.pairs.pop() {
+                    self.pair_numbers.remove(&(pair.account, pair.id));
+                }
+            }
+            Undo::SlotAdded => {
+                let Some(slot) = self.slots.pop() else { return };
+                let list = match slot.main {
+                    Some(main) => self.slots.get_mut(index(main)).map(|main| &mut main.desks),
+                    None => self.pairs.get_mut(index(slot.pair)).map(|pair| &mut pair.legs),
+                };
+                list.and_then(Vec::pop);
+            }
+            _ => {
+                if let Some(slot) = self.balances.pop() {
+                    self.balance_numbers.remove(&(slot.account, slot.currency));
+                }
+            }
         }
-        let held = match order {
-            Some(order) => self.orders.insert(order_id, *order),
-            None => self.orders.remove(&order_id),
-        };
-        Change::Order(order_id, held.map(Box::new))
     }
+}
+
+/// Numbers of slots are small; on every platform they fit.
+pub(crate) fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

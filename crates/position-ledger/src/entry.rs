@@ -5,10 +5,11 @@ use std::sync::Arc;
 use backstop_clock::Timestamp;
 use uuid::{Builder, Uuid};
 
+use crate::action::{Action, Move, Opening, Payment, Repair, Subject};
 use crate::amount::Amount;
-use crate::fill::Fill;
+use crate::fill::{Correction, Fill, Void};
 use crate::journal::Digest;
-use crate::name::{Account, Currency, Text};
+use crate::name::{Account, Currency, InstrumentId, Portfolio, Strategy, Text};
 use crate::order::{Event, Intent};
 use crate::pnl::Kind;
 
@@ -30,12 +31,17 @@ use crate::pnl::Kind;
 pub struct Entry {
     /// The identity of the entry, a version 7 UUID.
     ///
-    /// It is the key of deposits, adjustments and snapshots; fills and orders have keys of their own.
+    /// It is the key of deposits, adjustments, busts, corrections and snapshots.
+    /// Fills, orders, and what the venue gives an id have keys of their own.
     pub id: Uuid,
     /// What led to it, where that is known.
     pub cause: Option<Cause>,
     /// The account that it concerns.
     pub account: Account,
+    /// The strategy that it counts to; a fill without one takes that of its order.
+    pub strategy: Option<Strategy>,
+    /// The portfolio that it counts to; a fill without one takes that of its order.
+    pub portfolio: Option<Portfolio>,
     /// When it happened, by the word of whoever saw it happen.
     pub at: Timestamp,
     /// When it was written down.
@@ -47,7 +53,30 @@ pub struct Entry {
 impl Entry {
     /// An entry that is written down the moment it happens, without a stated cause.
     pub const fn new(id: Uuid, account: Account, at: Timestamp, fact: Fact) -> Self {
-        Self { id, cause: None, account, at, journaled_at: at, fact }
+        Self {
+            id,
+            cause: None,
+            account,
+            strategy: None,
+            portfolio: None,
+            at,
+            journaled_at: at,
+            fact,
+        }
+    }
+
+    /// States the strategy that it counts to.
+    #[must_use]
+    pub fn with_strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = Some(strategy);
+        self
+    }
+
+    /// States the portfolio that it counts to.
+    #[must_use]
+    pub fn with_portfolio(mut self, portfolio: Portfolio) -> Self {
+        self.portfolio = Some(portfolio);
+        self
     }
 
     /// States what led to it.
@@ -105,6 +134,40 @@ pub enum Fact {
         /// So much.
         amount: Amount,
     },
+    /// Money went out; the amount is above zero.
+    Withdrawn {
+        /// In this currency.
+        currency: Currency,
+        /// So much.
+        amount: Amount,
+    },
+    /// Money that was there before the books began; signed, not zero.
+    BalanceOpened {
+        /// In this currency.
+        currency: Currency,
+        /// So much.
+        amount: Amount,
+    },
+    /// Money went to another account of the books; the amount is above zero.
+    MoneyMoved {
+        /// In this currency.
+        currency: Currency,
+        /// So much.
+        amount: Amount,
+        /// Where to.
+        to: Account,
+    },
+    /// A balance was corrected by hand or by reconciliation; the amount is signed and not zero.
+    Adjusted {
+        /// In this currency.
+        currency: Currency,
+        /// By so much.
+        amount: Amount,
+        /// The finding, or the operator's words.
+        reason: Text,
+    },
+    /// A fee, rebate, funding or interest outside of a fill.
+    Paid(Payment),
     /// An order is about to be sent; durable before the venue may see it.
     Intended(Arc<Intent>),
     /// Something became known about an order.
@@ -116,13 +179,30 @@ pub enum Fact {
     },
     /// The venue traded for us; booked even when the order is not ours.
     Filled(Fill),
-    /// A balance was corrected by hand or by reconciliation; the amount is signed and not zero.
-    Adjusted {
-        /// In this currency.
-        currency: Currency,
-        /// By so much.
-        amount: Amount,
-        /// The finding, or the operator's words.
+    /// The venue took a fill back, in whole or in part; it may say so before the fill arrives.
+    FillVoided(Void),
+    /// The venue restated the price of a fill, which keeps its place.
+    FillCorrected(Correction),
+    /// Something happened to an instrument: settlement, delivery, split, dividend.
+    Acted(Action),
+    /// A position went to another account of the books, with its cost.
+    Moved(Move),
+    /// A position was corrected by hand or by reconciliation, like a fill at a price.
+    PositionAdjusted(Repair),
+    /// A position that was there before the books began.
+    PositionOpened(Opening),
+    /// An account or an instrument is set apart: nothing more is booked on it until it is released.
+    Isolated {
+        /// What is set apart.
+        subject: Subject,
+        /// Why.
+        reason: Text,
+    },
+    /// What was set apart may be booked on again.
+    Released {
+        /// What was set apart.
+        subject: Subject,
+        /// Why it may.
         reason: Text,
     },
     /// A snapshot of profit and loss was taken and handed out.
@@ -145,5 +225,23 @@ impl Fact {
     /// News of an order as a fact.
     pub const fn order(order_id: Uuid, event: Event) -> Self {
         Self::Order { order_id, event }
+    }
+
+    /// The instrument that it names.
+    pub fn instrument(&self) -> Option<&InstrumentId> {
+        match self {
+            Self::Intended(intent) => Some(&intent.instrument),
+            Self::Filled(fill) => Some(&fill.instrument),
+            Self::FillVoided(void) => Some(&void.instrument),
+            Self::FillCorrected(correction) => Some(&correction.instrument),
+            Self::Paid(payment) => payment.instrument.as_ref(),
+            Self::Acted(action) => Some(&action.instrument),
+            Self::Moved(moved) => Some(&moved.instrument),
+            Self::PositionAdjusted(repair) => Some(&repair.instrument),
+            Self::PositionOpened(opening) => Some(&opening.instrument),
+            Self::Isolated { subject: Subject::Instrument(id), .. }
+            | Self::Released { subject: Subject::Instrument(id), .. } => Some(id),
+            _ => None,
+        }
     }
 }

@@ -7,7 +7,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::amount::Amount;
-use crate::name::InstrumentId;
+use crate::books::Isolation;
+use crate::name::{Currency, InstrumentId, TradeId};
 use crate::order::Status;
 
 /// An amount could not be read or computed exactly.
@@ -35,6 +36,27 @@ impl Classify for AmountError {
             _ => Class::of(Kind::Calculation),
         }
         .with_effect(Effect::NotApplied)
+    }
+}
+
+/// An amount needs more digits than the 96 bits of a `Decimal` hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{text} needs more than the 96 bits of a Decimal; take it as text")]
+pub struct TooWide {
+    /// The amount as a decimal string, which always holds it.
+    pub text: String,
+}
+
+/// For callers whose figures never need the text.
+impl From<TooWide> for AmountError {
+    fn from(_wide: TooWide) -> Self {
+        Self::Overflow
+    }
+}
+
+impl Classify for TooWide {
+    fn class(&self) -> Class {
+        Class::of(Kind::Calculation).with_effect(Effect::NotApplied)
     }
 }
 
@@ -75,6 +97,12 @@ impl Invalid {
 
     pub(crate) fn unless_positive(field: &'static str, amount: Amount) -> Result<(), Self> {
         if amount.is_positive() { Ok(()) } else { Err(Self::new(field, amount, "be above zero")) }
+    }
+}
+
+impl Invalid {
+    pub(crate) fn unless_not_zero(field: &'static str, amount: Amount) -> Result<(), Self> {
+        if amount.is_zero() { Err(Self::new(field, amount, "not be zero")) } else { Ok(()) }
     }
 }
 
@@ -139,6 +167,80 @@ pub enum AppendError {
         /// What is wrong with it.
         source: AmountError,
     },
+    /// A bust or correction names a fill that the books do not know.
+    #[error("trade {0}: it is not in the books")]
+    UnknownTrade(TradeId),
+    /// A correction names a fill that is void.
+    #[error("trade {0}: it is void")]
+    VoidedTrade(TradeId),
+    /// A bust says what is known already.
+    #[error("trade {trade_id}: {voided} of it are void already")]
+    DuplicateVoid {
+        /// The fill.
+        trade_id: TradeId,
+        /// How much of it is void.
+        voided: Amount,
+    },
+    /// A bust says less than is known: busts are cumulative, so it is an old one.
+    #[error("trade {trade_id}: {voided} of it are void already, more than {offered}")]
+    StaleVoid {
+        /// The fill.
+        trade_id: TradeId,
+        /// How much of it is void.
+        voided: Amount,
+        /// How much was offered.
+        offered: Amount,
+    },
+    /// A bust takes back more than was traded.
+    #[error("trade {trade_id}: {offered} cannot be void of {traded}")]
+    ExcessVoid {
+        /// The fill.
+        trade_id: TradeId,
+        /// How much was traded.
+        traded: Amount,
+        /// How much was offered.
+        offered: Amount,
+    },
+    /// The method is that of specific lots, and a closing fill names none.
+    #[error("lots: the fill closes {quantity} and has to name them")]
+    LotRequired {
+        /// How much it closes.
+        quantity: Amount,
+    },
+    /// A named lot is not open, or not in that quantity.
+    #[error("lot {trade_id}: {open} of it are open, not {asked}")]
+    LotUnavailable {
+        /// The fill that opened it.
+        trade_id: TradeId,
+        /// How much of it was to be closed.
+        asked: Amount,
+        /// How much of it is open.
+        open: Amount,
+    },
+    /// The named lots are not just what is closed.
+    #[error("lots: {named} are named, {closed} are closed")]
+    LotQuantity {
+        /// Their sum.
+        named: Amount,
+        /// How much the fill closes.
+        closed: Amount,
+    },
+    /// More is to leave a position than it holds.
+    #[error("quantity {asked}: it must be at most the {held} that are held")]
+    InsufficientQuantity {
+        /// What is held.
+        held: Amount,
+        /// What was asked for.
+        asked: Amount,
+    },
+    /// The account or instrument is set apart until it is released; keep the entry for then.
+    #[error("{subject} is isolated since entry {}: {}", isolation.sequence, isolation.reason)]
+    Isolated {
+        /// The account or instrument.
+        subject: String,
+        /// Why, and since when.
+        isolation: Box<Isolation>,
+    },
     /// The books cannot keep another fill; about 400 million fit.
     #[error("the books are full")]
     Full,
@@ -172,10 +274,22 @@ impl Classify for AppendError {
     fn class(&self) -> Class {
         let kind = match self {
             Self::Invalid(_) => Kind::Invalid,
-            Self::UnknownInstrument(_) | Self::UnknownOrder(_) => Kind::NotFound,
-            Self::Transition { .. } => Kind::Precondition,
+            Self::UnknownInstrument(_) | Self::UnknownOrder(_) | Self::UnknownTrade(_) => {
+                Kind::NotFound
+            }
+            Self::Transition { .. }
+            | Self::VoidedTrade(_)
+            | Self::LotUnavailable { .. }
+            | Self::InsufficientQuantity { .. }
+            | Self::Isolated { .. } => Kind::Precondition,
+            Self::ExcessVoid { .. } | Self::LotRequired { .. } | Self::LotQuantity { .. } => {
+                Kind::Invalid
+            }
             Self::Amount { .. } => Kind::Calculation,
-            Self::VersionConflict { .. } | Self::GroupConflict { .. } => Kind::Conflict,
+            Self::VersionConflict { .. }
+            | Self::GroupConflict { .. }
+            | Self::DuplicateVoid { .. }
+            | Self::StaleVoid { .. } => Kind::Conflict,
             Self::Journal(error) => return error.class(),
             Self::Full | Self::Stopped => Kind::Unavailable,
         };
@@ -318,6 +432,42 @@ impl Classify for ReplayError {
             Self::Beyond { .. } => Kind::NotFound,
         };
         Class::of(kind).with_effect(Effect::NotApplied)
+    }
+}
+
+/// An amount could not be converted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RateError {
+    /// No rate was given; that is no rate of zero or one.
+    #[error("no rate from {from} into {into} was given")]
+    Missing {
+        /// The currency of the amount.
+        from: Currency,
+        /// The reporting currency.
+        into: Currency,
+    },
+    /// The rates lead into another currency than the one asked for.
+    #[error("the rates lead into {rates}, not into {asked}")]
+    Reporting {
+        /// Where they lead.
+        rates: Currency,
+        /// Where they should.
+        asked: Currency,
+    },
+    /// A figure is out of range.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+}
+
+impl Classify for RateError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Missing { .. } => Class::of(Kind::NotFound),
+            Self::Reporting { .. } => Class::of(Kind::Invalid),
+            Self::Amount(error) => return error.class(),
+        }
+        .with_effect(Effect::NotApplied)
     }
 }
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::amount::Amount;
-use crate::error::{AmountError, Difference};
-use crate::name::{Account, Currency, InstrumentId, Text};
+use crate::error::AmountError;
+use crate::name::{Account, Currency, InstrumentId, LegId, Text};
 
 pub use crate::name::TradeId;
 
@@ -48,12 +48,32 @@ pub enum Source {
         /// The finding that led to it.
         finding: Text,
     },
+    /// Reconciliation inferred it from a position; a real fill replaces it once the venue tells of one.
+    Synthetic {
+        /// The finding that led to it.
+        finding: Text,
+    },
 }
 
 /// One trade of one order.
 ///
 /// Its key is (account, instrument, trade id), for ever.
-/// Its content is side, quantity, price, fee, fee currency and order id: the same key with other content is a conflict.
+/// Its content is side, quantity, price, cost, fee, fee currency, order id and leg.
+/// The same key with other content is a conflict.
+///
+/// # Examples
+///
+/// ```
+/// use backstop_position_ledger::fill::{Fill, Side, TradeId};
+/// use backstop_position_ledger::{Amount, Currency, InstrumentId};
+/// use uuid::Uuid;
+///
+/// let (id, usd) = (InstrumentId::new("EUR/USD")?, Currency::new("USD")?);
+/// let what = (Side::Buy, Amount::from_int(2000), "1.1".parse()?);
+/// let fill = Fill::new(TradeId::new("t1")?, Uuid::nil(), id, what).with_fee("0.05".parse()?, usd);
+/// assert_eq!(fill.cost, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fill {
     /// The venue's id of the trade.
@@ -66,34 +86,112 @@ pub struct Fill {
     pub side: Side,
     /// How much, above zero; off the lot step is allowed, because a fill is a fact.
     pub quantity: Amount,
-    /// At which price; may be negative.
+    /// At which price; may be negative, but not for an inverse contract.
     pub price: Amount,
+    /// The exact total value, where the venue states it: it wins over price and quantity.
+    pub cost: Option<Amount>,
     /// The fee, paid positive, a rebate negative.
     pub fee: Amount,
-    /// The currency of the fee.
-    pub fee_currency: Currency,
+    /// The currency of the fee; none is that of settlement.
+    pub fee_currency: Option<Currency>,
+    /// The leg that it belongs to; given exactly where positions are hedged.
+    pub leg: Option<LegId>,
+    /// The lots that it closes; given where the method is that of specific lots, and something is closed.
+    pub lots: Vec<LotChoice>,
     /// How the books came to know of it.
     pub source: Source,
 }
 
+/// A part of a closing fill, and the lot it closes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LotChoice {
+    /// The fill that opened the lot.
+    pub trade_id: TradeId,
+    /// How much of it, above zero.
+    pub quantity: Amount,
+}
+
+/// A bust: the venue took a fill back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Void {
+    /// What was traded.
+    pub instrument: InstrumentId,
+    /// The fill.
+    pub trade_id: TradeId,
+    /// How much of it is void in all, earlier busts included; none for the whole fill.
+    pub quantity: Option<Amount>,
+}
+
+/// A restatement of a fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// What was traded.
+    pub instrument: InstrumentId,
+    /// The fill.
+    pub trade_id: TradeId,
+    /// The price that it has now.
+    pub price: Amount,
+    /// The exact total value that it has now, where the venue states it.
+    pub cost: Option<Amount>,
+}
+
 impl Fill {
-    /// The first part of the content in which `offered` differs.
-    pub(crate) fn difference(&self, offered: &Self) -> Option<Difference> {
-        if self.side != offered.side {
-            Some(Difference::new("side", &self.side.as_str(), &offered.side.as_str()))
-        } else if self.quantity != offered.quantity {
-            Some(Difference::new("quantity", &self.quantity, &offered.quantity))
-        } else if self.price != offered.price {
-            Some(Difference::new("price", &self.price, &offered.price))
-        } else if self.fee != offered.fee {
-            Some(Difference::new("fee", &self.fee, &offered.fee))
-        } else if self.fee_currency != offered.fee_currency {
-            Some(Difference::new("fee_currency", &self.fee_currency, &offered.fee_currency))
-        } else if self.order_id != offered.order_id {
-            Some(Difference::new("order_id", &self.order_id, &offered.order_id))
-        } else {
-            None
+    /// A fill without a fee, as the venue's stream reports it: side, quantity and price.
+    pub const fn new(
+        trade_id: TradeId,
+        order_id: Uuid,
+        instrument: InstrumentId,
+        (side, quantity, price): (Side, Amount, Amount),
+    ) -> Self {
+        Self {
+            trade_id,
+            order_id,
+            instrument,
+            side,
+            quantity,
+            price,
+            cost: None,
+            fee: Amount::ZERO,
+            fee_currency: None,
+            leg: None,
+            lots: Vec::new(),
+            source: Source::Stream,
         }
+    }
+
+    /// States the fee: paid positive, a rebate negative.
+    #[must_use]
+    pub fn with_fee(mut self, fee: Amount, currency: Currency) -> Self {
+        (self.fee, self.fee_currency) = (fee, Some(currency));
+        self
+    }
+
+    /// States the exact total value, as the venue booked it.
+    #[must_use]
+    pub const fn with_cost(mut self, cost: Amount) -> Self {
+        self.cost = Some(cost);
+        self
+    }
+
+    /// States the leg of a hedged position.
+    #[must_use]
+    pub fn with_leg(mut self, leg: LegId) -> Self {
+        self.leg = Some(leg);
+        self
+    }
+
+    /// States the lots that it closes.
+    #[must_use]
+    pub fn with_lots(mut self, lots: Vec<LotChoice>) -> Self {
+        self.lots = lots;
+        self
+    }
+
+    /// States how the books came to know of it.
+    #[must_use]
+    pub fn with_source(mut self, source: Source) -> Self {
+        self.source = source;
+        self
     }
 }
 
@@ -106,12 +204,12 @@ pub struct Booked {
     pub account: Account,
     /// When the venue traded.
     pub at: Timestamp,
-    /// What the venue reported.
+    /// What the venue reported first.
     pub fill: Fill,
-    /// The part of the quantity that closed what was open; the rest opened.
-    pub closed: Amount,
-    /// Profit of the closing part, without fees, in the settlement currency.
-    pub realized: Amount,
+    /// How much of it the venue took back.
+    pub voided: Amount,
+    /// The price it was restated to.
+    pub corrected: Option<Amount>,
 }
 
 /// The part of a fill that closed, or that opened.
@@ -132,20 +230,22 @@ pub struct Legs {
     pub open: Option<Leg>,
 }
 
-impl Booked {
-    /// The closing and the opening leg.
-    ///
-    /// The fee is shared by quantity, rounded half to even for the closing leg; the opening leg takes the rest.
-    ///
-    /// # Errors
-    ///
-    /// None for a fill of the books; [`AmountError`] if its fields were edited.
-    pub fn legs(&self) -> Result<Legs, AmountError> {
-        let quantity = self.fill.quantity.checked_sub(self.closed)?;
-        let fee = self.fill.fee.mul_div(self.closed, self.fill.quantity)?;
-        let close = Leg { quantity: self.closed, fee };
-        let open = Leg { quantity, fee: self.fill.fee.checked_sub(fee)? };
+impl Legs {
+    /// Shares a fee by quantity, half to even at `places` for the closing leg; the opening leg takes the rest.
+    pub(crate) fn share(
+        (quantity, closed): (Amount, Amount),
+        fee: Amount,
+        places: u32,
+    ) -> Result<Self, AmountError> {
+        let opened = quantity.checked_sub(closed)?;
+        let close_fee = match (closed.is_zero(), opened.is_zero()) {
+            (true, _) => Amount::ZERO,
+            (false, true) => fee,
+            (false, false) => fee.mul_div_at(closed, quantity, places)?,
+        };
+        let close = Leg { quantity: closed, fee: close_fee };
+        let open = Leg { quantity: opened, fee: fee.checked_sub(close_fee)? };
         let some = |leg: Leg| (!leg.quantity.is_zero()).then_some(leg);
-        Ok(Legs { close: some(close), open: some(open) })
+        Ok(Self { close: some(close), open: some(open) })
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::books::Books;
-use crate::change::Change;
 use crate::entry::Entry;
 use crate::error::{AppendError, Difference, ReplayError, SnapshotError};
 use crate::instrument::Instruments;
@@ -18,6 +17,16 @@ use crate::replay::Replay;
 pub enum Outcome {
     /// It is in the books and in the journal.
     Applied {
+        /// Its place in the journal.
+        sequence: u64,
+    },
+    /// A fill whose bust came first: journalled and remembered, but no figure changed.
+    Voided {
+        /// Its place in the journal.
+        sequence: u64,
+    },
+    /// A bust whose fill is not known yet: journalled, and applied when the fill comes.
+    Recorded {
         /// Its place in the journal.
         sequence: u64,
     },
@@ -37,8 +46,6 @@ pub struct Ledger {
     books: Books,
     /// Set when the journal failed: what it holds is no longer known to equal the books.
     stopped: bool,
-    /// Room for the changes of one entry, kept to allocate it once.
-    changes: Vec<Change>,
 }
 
 impl Ledger {
@@ -51,7 +58,7 @@ impl Ledger {
         let mut replay = Replay::new(&*journal, Arc::new(instruments));
         replay.run()?;
         let books = replay.into_books();
-        Ok(Self { journal, books, stopped: false, changes: Vec::new() })
+        Ok(Self { journal, books, stopped: false })
     }
 
     /// Everything the entries add up to.
@@ -88,25 +95,30 @@ impl Ledger {
     ) -> Result<Outcome, AppendError> {
         self.check_running()?;
         let sequence = self.version().saturating_add(1);
-        self.changes.clear();
-        match self.books.post(sequence, entry, &mut self.changes)? {
-            Posting::Changes => {
-                let record = self.record(entry, self.books.checkpoint());
-                let head = record.checkpoint();
-                // Nothing can fail after the journal has taken it, so nothing has to be taken back.
-                self.write(vec![record], durability)?;
-                self.books.head = head;
-                self.books.apply((sequence, entry), &mut self.changes, None);
-                Ok(Outcome::Applied { sequence })
-            }
-            Posting::Duplicate => {
-                if durability == Durability::Durable {
-                    self.flush()?;
-                }
-                Ok(Outcome::Duplicate)
-            }
-            Posting::Conflict(difference) => Ok(Outcome::Conflict(difference)),
+        let posting = self.books.post(sequence, entry);
+        let taken = posting.and_then(|posting| self.take(entry, posting, durability));
+        match &taken {
+            Ok(_) => self.books.commit(),
+            Err(_) => self.books.take_back(),
         }
+        taken
+    }
+
+    fn take(
+        &mut self,
+        entry: &Entry,
+        posting: Posting,
+        durability: Durability,
+    ) -> Result<Outcome, AppendError> {
+        if posting.is_booked() {
+            let record = self.record(entry, self.books.checkpoint());
+            let head = record.checkpoint();
+            self.write(vec![record], durability)?;
+            self.books.head = head;
+        } else if matches!(posting, Posting::Duplicate) && durability == Durability::Durable {
+            self.flush()?;
+        }
+        Ok(posting.outcome(self.version()))
     }
 
     /// Takes a group of entries: all of them or none; those that are duplicates are left out.
@@ -127,19 +139,23 @@ impl Ledger {
         if let Some(expected) = expected_version.filter(|expected| *expected != actual) {
             return Err(AppendError::VersionConflict { expected, actual });
         }
-        let (mut records, mut undo) = (Vec::new(), Vec::new());
-        let outcomes = self.post_all(entries, &mut records, &mut undo);
-        match outcomes {
-            Ok(outcomes) if records.is_empty() => {
-                if durability == Durability::Durable {
-                    self.flush()?;
-                }
-                Ok(outcomes)
+        let (before, mut records) = (self.books.checkpoint(), Vec::new());
+        let outcomes = self.post_all(entries, &mut records);
+        let taken = outcomes.and_then(|outcomes| {
+            if !records.is_empty() {
+                self.write(records, durability)?;
+            } else if durability == Durability::Durable {
+                self.flush()?;
             }
-            Ok(outcomes) => self.write(records, durability).map(|()| outcomes),
-            Err(error) => Err(error),
+            Ok(outcomes)
+        });
+        if taken.is_ok() {
+            self.books.commit();
+        } else {
+            self.books.take_back();
+            self.books.head = before;
         }
-        .inspect_err(|_| self.take_back(undo))
+        taken
     }
 
     /// Returns once every entry taken so far is durable.
@@ -198,27 +214,22 @@ impl Ledger {
         &mut self,
         entries: &[Entry],
         records: &mut Vec<Record>,
-        undo: &mut Vec<Undo>,
     ) -> Result<Vec<Outcome>, AppendError> {
         let mut outcomes = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             let sequence = self.version().saturating_add(1);
-            self.changes.clear();
-            outcomes.push(match self.books.post(sequence, entry, &mut self.changes)? {
-                Posting::Changes => {
-                    let record = self.record(entry, self.books.checkpoint());
-                    let before = std::mem::replace(&mut self.books.head, record.checkpoint());
-                    let mut inverse = Vec::with_capacity(self.changes.len());
-                    self.books.apply((sequence, entry), &mut self.changes, Some(&mut inverse));
-                    undo.push((before, inverse));
-                    records.push(record);
-                    Outcome::Applied { sequence }
-                }
-                Posting::Duplicate => Outcome::Duplicate,
-                Posting::Conflict(difference) => {
+            let posting = self.books.post(sequence, entry)?;
+            if posting.is_booked() {
+                let record = self.record(entry, self.books.checkpoint());
+                self.books.head = record.checkpoint();
+                records.push(record);
+            }
+            match posting.outcome(self.version()) {
+                Outcome::Conflict(difference) => {
                     return Err(AppendError::GroupConflict { index, difference });
                 }
-            });
+                outcome => outcomes.push(outcome),
+            }
         }
         Ok(outcomes)
     }
@@ -229,13 +240,6 @@ impl Ledger {
             self.stopped = true;
             error.into()
         })
-    }
-
-    fn take_back(&mut self, undo: Vec<Undo>) {
-        for (head, changes) in undo.into_iter().rev() {
-            self.books.head = head;
-            self.books.take_back(changes);
-        }
     }
 }
 
@@ -265,21 +269,11 @@ impl Books {
     /// ```
     pub fn book(&mut self, entry: &Entry) -> Result<Outcome, AppendError> {
         let sequence = self.head.sequence.saturating_add(1);
-        let mut changes = std::mem::take(&mut self.scratch.0);
-        changes.clear();
-        let posting = self.post(sequence, entry, &mut changes);
-        if matches!(posting, Ok(Posting::Changes)) {
-            self.apply((sequence, entry), &mut changes, None);
+        let posting = self.post(sequence, entry).inspect_err(|_| self.take_back())?;
+        if posting.is_booked() {
             self.head.sequence = sequence;
         }
-        self.scratch.0 = changes;
-        Ok(match posting? {
-            Posting::Changes => Outcome::Applied { sequence },
-            Posting::Duplicate => Outcome::Duplicate,
-            Posting::Conflict(difference) => Outcome::Conflict(difference),
-        })
+        self.commit();
+        Ok(posting.outcome(sequence))
     }
 }
-
-/// The head before an entry, and what takes the entry back.
-type Undo = (Checkpoint, Vec<Change>);

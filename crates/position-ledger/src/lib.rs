@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use backstop_clock::Timestamp;
-//! use backstop_position_ledger::fill::{Fill, Side, Source, TradeId};
+//! use backstop_position_ledger::fill::{Fill, Side, TradeId};
 //! use backstop_position_ledger::{
 //!     Account, Amount, Currency, Durability, Entry, Fact, Instrument, InstrumentId, Instruments, Ledger, MemoryJournal,
 //!     Outcome,
@@ -13,11 +13,8 @@
 //! let instrument = Instrument::new(id.clone(), usd.clone(), "0.00001".parse()?, Amount::from_int(1000))?;
 //! let mut ledger = Ledger::open(Box::new(MemoryJournal::new()), Instruments::new([instrument])?)?;
 //!
-//! let fill = Fill {
-//!     trade_id: TradeId::new("t1")?, order_id: Uuid::nil(), instrument: id.clone(), side: Side::Buy,
-//!     quantity: Amount::from_int(2000), price: "1.10".parse()?,
-//!     fee: "0.05".parse()?, fee_currency: usd.clone(), source: Source::Stream,
-//! };
+//! let what = (Side::Buy, Amount::from_int(2000), "1.10".parse()?);
+//! let fill = Fill::new(TradeId::new("t1")?, Uuid::nil(), id.clone(), what).with_fee("0.05".parse()?, usd);
 //! let at = Timestamp::from_millis(1_000);
 //! let entry = Entry::new(Entry::id_at(at, [1; 10]), account.clone(), at, Fact::Filled(fill));
 //! assert_eq!(ledger.append(&entry, Durability::Grouped)?, Outcome::Applied { sequence: 1 });
@@ -77,18 +74,26 @@ pub use sqlite::{MIGRATIONS, SqliteJournal};
 
 mod amount;
 mod name;
+pub mod rules;
 mod instrument;
 mod entry;
 pub mod order;
 pub mod fill;
+pub mod action;
 pub mod position;
+mod lots;
+mod state;
 pub mod money;
 mod compact;
 mod index;
 mod archive;
 mod books;
 mod posting;
+mod booking;
+mod deeds;
+mod derive;
 mod change;
+mod rates;
 mod ledger;
 mod replay;
 pub mod pnl;

@@ -9,50 +9,88 @@ use crate::name::{Account, Currency, Text};
 /// What an account has in one currency, and where it came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
-    /// Sum of deposits.
+    /// Sum of deposits, and of what was there before the books began.
     pub deposited: Amount,
+    /// Sum of withdrawals.
+    pub withdrawn: Amount,
+    /// What came from other accounts of the books, less what went to them.
+    pub transferred: Amount,
     /// Sum of adjustments.
     pub adjusted: Amount,
     /// Profit of closed positions that settle in this currency, without fees.
     pub realized_gross: Amount,
+    /// What spot positions cost that is not back yet: their realized profit less what they moved in cash.
+    pub invested: Amount,
+    /// Units of this currency that spot positions hold, before fees in kind.
+    pub held: Amount,
+    /// Funding received less funding paid.
+    pub funding: Amount,
+    /// Dividends received less dividends paid by shorts.
+    pub income: Amount,
+    /// Interest received less interest paid.
+    pub interest: Amount,
     /// Sum of fees, paid positive.
     pub fees: Amount,
-    /// `deposited + adjusted + realized_gross - fees`.
+    /// All of these together; `withdrawn`, `invested` and `fees` count against it.
     pub total: Amount,
 }
 
+/// Where an amount of a balance belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Deposited,
+    Withdrawn,
+    Transferred,
+    Adjusted,
+    RealizedGross,
+    Invested,
+    Held,
+    Funding,
+    Income,
+    Interest,
+    Fees,
+}
+
 impl Balance {
+    /// Adds to one part, and to the total with the sign that the part has there.
+    pub(crate) fn add(&mut self, part: Part, amount: Amount) -> Result<(), AmountError> {
+        let held = match part {
+            Part::Deposited => &mut self.deposited,
+            Part::Withdrawn => &mut self.withdrawn,
+            Part::Transferred => &mut self.transferred,
+            Part::Adjusted => &mut self.adjusted,
+            Part::RealizedGross => &mut self.realized_gross,
+            Part::Invested => &mut self.invested,
+            Part::Held => &mut self.held,
+            Part::Funding => &mut self.funding,
+            Part::Income => &mut self.income,
+            Part::Interest => &mut self.interest,
+            Part::Fees => &mut self.fees,
+        };
+        *held = held.checked_add(amount)?;
+        self.total = match part {
+            Part::Withdrawn | Part::Invested | Part::Fees => self.total.checked_sub(amount)?,
+            _ => self.total.checked_add(amount)?,
+        };
+        Ok(())
+    }
+
     /// Whether the total is the sum of its parts.
     pub(crate) fn is_conserved(&self) -> bool {
-        let sum = self
-            .deposited
-            .checked_add(self.adjusted)
-            .and_then(|sum| sum.checked_add(self.realized_gross));
-        sum.and_then(|sum| sum.checked_sub(self.fees)) == Ok(self.total)
-    }
-
-    pub(crate) fn deposit(mut self, amount: Amount) -> Result<Self, AmountError> {
-        self.deposited = self.deposited.checked_add(amount)?;
-        self.total = self.total.checked_add(amount)?;
-        Ok(self)
-    }
-
-    pub(crate) fn adjust(mut self, amount: Amount) -> Result<Self, AmountError> {
-        self.adjusted = self.adjusted.checked_add(amount)?;
-        self.total = self.total.checked_add(amount)?;
-        Ok(self)
-    }
-
-    pub(crate) fn realize(mut self, gain: Amount) -> Result<Self, AmountError> {
-        self.realized_gross = self.realized_gross.checked_add(gain)?;
-        self.total = self.total.checked_add(gain)?;
-        Ok(self)
-    }
-
-    pub(crate) fn charge(mut self, fee: Amount) -> Result<Self, AmountError> {
-        self.fees = self.fees.checked_add(fee)?;
-        self.total = self.total.checked_sub(fee)?;
-        Ok(self)
+        let plus = [
+            self.deposited,
+            self.transferred,
+            self.adjusted,
+            self.realized_gross,
+            self.held,
+            self.funding,
+            self.income,
+            self.interest,
+        ];
+        let minus = [self.withdrawn, self.invested, self.fees];
+        let sum = plus.into_iter().try_fold(Amount::ZERO, Amount::checked_add);
+        let sum = sum.and_then(|sum| minus.into_iter().try_fold(sum, Amount::checked_sub));
+        sum == Ok(self.total)
     }
 }
 

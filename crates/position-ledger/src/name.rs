@@ -118,6 +118,18 @@ name! {
     Strategy, "strategy", 64
 }
 name! {
+    /// The portfolio that an entry counts to.
+    Portfolio, "portfolio", 64
+}
+name! {
+    /// The leg of a hedged position, as the venue names it, such as `long`.
+    LegId, "leg", 64
+}
+name! {
+    /// The venue's id of a payment, an action or a transfer; unique within account, instrument and kind.
+    Reference, "id", 128
+}
+name! {
     /// A short remark: a reason, a cause, a finding.
     Text, "text", 512
 }

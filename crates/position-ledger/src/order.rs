@@ -19,11 +19,12 @@ use backstop_clock::Timestamp;
 use uuid::Uuid;
 
 use crate::amount::Amount;
+use crate::entry::Entry;
 use crate::error::Difference;
 use crate::fill::Side;
 use crate::name::{Account, InstrumentId, Text};
 
-pub use crate::name::{Strategy, VenueOrderId};
+pub use crate::name::{Portfolio, Strategy, VenueOrderId};
 
 /// An order as it is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +159,7 @@ enum End {
 pub struct Order {
     intent: Arc<Intent>,
     account: Account,
+    portfolio: Option<Portfolio>,
     sequence: u64,
     filled: Amount,
     venue_order_id: Option<VenueOrderId>,
@@ -177,10 +179,11 @@ pub(crate) enum Step {
 }
 
 impl Order {
-    pub(crate) const fn new(intent: Arc<Intent>, account: Account, sequence: u64) -> Self {
+    pub(crate) fn new(intent: Arc<Intent>, entry: &Entry, sequence: u64) -> Self {
         Self {
             intent,
-            account,
+            account: entry.account.clone(),
+            portfolio: entry.portfolio.clone(),
             sequence,
             filled: Amount::ZERO,
             venue_order_id: None,
@@ -198,6 +201,11 @@ impl Order {
     /// For which account.
     pub const fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// The portfolio that it counts to, and its fills with it.
+    pub const fn portfolio(&self) -> Option<&Portfolio> {
+        self.portfolio.as_ref()
     }
 
     /// Where its intent stands in the journal.
@@ -254,6 +262,11 @@ impl Order {
             self.end = None;
             self.was_misjudged = true;
         }
+    }
+
+    /// Gives back what a bust took from it.
+    pub(crate) const fn unfill(&mut self, filled: Amount) {
+        self.filled = filled;
     }
 
     /// The order after `event`, or why there is none.

@@ -9,11 +9,13 @@ use crate::amount::Amount;
 use crate::books::Books;
 use crate::error::{AmountError, SnapshotError};
 use crate::journal::{Checkpoint, Digest, Writer};
-use crate::name::{Account, Currency, InstrumentId};
+use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::position::Position;
 
+pub use crate::rates::Rates;
+
 /// Separates these checksums from all other uses of SHA-256.
-const DOMAIN: &[u8] = b"backstop.position-ledger.snapshot.1";
+const DOMAIN: &[u8] = b"backstop.position-ledger.snapshot.2";
 
 /// The occasion of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ impl Kind {
     }
 }
 
-/// One position of a snapshot; amounts of money are in the quote currency.
+/// One position of a snapshot; amounts of money are in the settlement currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
@@ -54,7 +56,9 @@ pub struct Line {
     pub account: Account,
     /// The contract.
     pub instrument: InstrumentId,
-    /// Its quote currency.
+    /// The leg of a hedged position.
+    pub leg: Option<LegId>,
+    /// Its settlement currency.
     pub currency: Currency,
     /// Long positive, short negative.
     pub quantity: Amount,
@@ -66,7 +70,7 @@ pub struct Line {
     pub mark: Option<Amount>,
     /// Profit of what was closed, without fees.
     pub realized: Amount,
-    /// Profit of what is open at the mark; none without a mark, zero when flat.
+    /// Profit of what is open at the mark; none without a mark, which is not zero.
     pub unrealized: Option<Amount>,
 }
 
@@ -105,7 +109,7 @@ pub struct Snapshot {
     pub fees: BTreeMap<Currency, Amount>,
     /// Money, sorted by account and currency.
     pub balances: Vec<Cash>,
-    /// Positions, sorted by account and instrument; flat ones included, because they have realized something.
+    /// Positions, sorted by account, instrument and leg; flat ones included, because they have realized something.
     pub positions: Vec<Line>,
     /// Instruments held for which no mark was given, sorted.
     pub unpriced: Vec<InstrumentId>,
@@ -134,12 +138,12 @@ impl Books {
         let mut unrealized = BTreeMap::new();
         let mut unpriced = Vec::new();
         for position in &positions {
-            let Some(gain) = position.unrealized else {
+            if let Some(gain) = position.unrealized {
+                let sum: &mut Amount = unrealized.entry(position.currency.clone()).or_default();
+                *sum = sum.checked_add(gain)?;
+            } else if !position.quantity.is_zero() {
                 unpriced.push(position.instrument.clone());
-                continue;
-            };
-            let sum: &mut Amount = unrealized.entry(position.currency.clone()).or_default();
-            *sum = sum.checked_add(gain)?;
+            }
         }
         unpriced.sort_unstable();
         unpriced.dedup();
@@ -170,15 +174,12 @@ fn row(
 ) -> Result<Line, AmountError> {
     let instrument = position.instrument();
     let mark = marks.get(instrument.id()).copied();
-    let unrealized = match mark {
-        Some(mark) => Some(position.unrealized(mark)?),
-        None if position.quantity().is_zero() => Some(Amount::ZERO),
-        None => None,
-    };
+    let unrealized = mark.map(|mark| position.unrealized(mark)).transpose()?;
     Ok(Line {
         account: position.account().clone(),
         instrument: instrument.id().clone(),
-        currency: instrument.quote().clone(),
+        leg: position.leg().cloned(),
+        currency: instrument.settlement().clone(),
         quantity: position.quantity(),
         open_cost: position.open_cost(),
         average: position.average()?,
@@ -222,6 +223,7 @@ impl Snapshot {
             writer
                 .text(position.account.as_str())
                 .text(position.instrument.as_str())
+                .option_text(position.leg.as_ref().map(LegId::as_str))
                 .text(position.currency.as_str());
             writer
                 .amount(position.quantity)

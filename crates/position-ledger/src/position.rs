@@ -1,118 +1,54 @@
-//! Positions: signed quantity and total cost; everything else is derived.
-//!
-//! Method: one netted position per account and instrument, at average cost.
-//! A close removes `open_cost * closed / quantity`, rounded half to even at the 18th decimal, and the rest stays;
-//! the last close takes what is left, so a flat position costs exactly nothing.
-//! A fill that turns the position around closes first and opens with the rest, in value as in quantity.
+//! Positions as they are read: quantity, cost, lots, profit.
+
+use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
-use crate::error::AmountError;
-use crate::fill::Side;
+use crate::books::{Isolation, Slot};
+use crate::error::{AmountError, RateError};
 use crate::instrument::Instrument;
-use crate::name::{Account, Currency};
+use crate::name::{Account, Currency, LegId, Portfolio, Strategy};
+use crate::rates::Rates;
+use crate::state::Holding;
 
-/// The figures of one position.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Holding {
-    pub(crate) quantity: Amount,
-    pub(crate) open_cost: Amount,
-    pub(crate) realized: Amount,
-    /// What selling brought minus what buying cost, without fees.
-    pub(crate) cash_flow: Amount,
-    pub(crate) fills: u64,
-}
-
-/// What one fill does to a holding.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Filled {
-    pub(crate) after: Holding,
-    pub(crate) closed: Amount,
-    pub(crate) realized: Amount,
-}
-
-impl Holding {
-    /// Books `quantity` (above zero) worth `value`; fails only when a figure leaves the range.
-    pub(crate) fn filled(
-        mut self,
-        side: Side,
-        quantity: Amount,
-        value: Amount,
-    ) -> Result<Filled, AmountError> {
-        self.fills = self.fills.saturating_add(1);
-        self.cash_flow = self.cash_flow.checked_sub(side.signed(value))?;
-        let opposite = match side {
-            Side::Buy => self.quantity.is_negative(),
-            Side::Sell => self.quantity.is_positive(),
-        };
-        if !opposite {
-            self.open(side, quantity, value)?;
-            return Ok(Filled { after: self, closed: Amount::ZERO, realized: Amount::ZERO });
-        }
-        let held = self.quantity.abs();
-        if quantity <= held {
-            let realized = self.close(side, quantity, value)?;
-            return Ok(Filled { after: self, closed: quantity, realized });
-        }
-        let close_value = value.mul_div(held, quantity)?;
-        let realized = self.close(side, held, close_value)?;
-        self.open(side, quantity.checked_sub(held)?, value.checked_sub(close_value)?)?;
-        Ok(Filled { after: self, closed: held, realized })
-    }
-
-    fn open(&mut self, side: Side, quantity: Amount, value: Amount) -> Result<(), AmountError> {
-        self.quantity = self.quantity.checked_add(side.signed(quantity))?;
-        self.open_cost = self.open_cost.checked_add(value)?;
-        Ok(())
-    }
-
-    fn close(
-        &mut self,
-        side: Side,
-        quantity: Amount,
-        value: Amount,
-    ) -> Result<Amount, AmountError> {
-        let held = self.quantity.abs();
-        let removed = if quantity == held {
-            self.open_cost
-        } else {
-            self.open_cost.mul_div(quantity, held)?
-        };
-        // Selling closes a long, which gains what the sale brings above its cost; buying mirrors it.
-        let gain = match side {
-            Side::Sell => value.checked_sub(removed)?,
-            Side::Buy => removed.checked_sub(value)?,
-        };
-        self.quantity = self.quantity.checked_add(side.signed(quantity))?;
-        self.open_cost = self.open_cost.checked_sub(removed)?;
-        self.realized = self.realized.checked_add(gain)?;
-        Ok(gain)
-    }
-
-    /// `realized - side * open_cost = cash_flow`: no fill created or lost money.
-    pub(crate) fn is_conserved(&self) -> bool {
-        let signed =
-            if self.quantity.is_negative() { self.open_cost.negated() } else { self.open_cost };
-        let flat = self.quantity.is_zero() && !self.open_cost.is_zero();
-        !flat && self.realized.checked_sub(signed) == Ok(self.cash_flow)
-    }
-}
+pub use crate::derive::Step;
+pub use crate::lots::Lot;
 
 /// Profit after fees, as far as it can be told without rates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Net {
-    /// In the quote currency, after the fees in the quote currency.
+    /// In the settlement currency: realized, funding and income, less the fees in that currency.
     pub amount: Amount,
     /// Currencies of further fees, which are not in the amount, sorted; empty when the amount is all there is.
     pub unconverted: Vec<Currency>,
 }
 
-/// One position of the books.
+/// The sums of a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Long positive, short negative, flat zero.
+    pub quantity: Amount,
+    /// What the open quantity cost in all, without a sign for the side.
+    pub open_cost: Amount,
+    /// Profit of everything closed, without fees.
+    pub realized_gross: Amount,
+    /// What selling brought minus what buying cost, without fees.
+    pub cash_flow: Amount,
+}
+
+impl Figures {
+    pub(crate) const fn of(holding: &Holding) -> Self {
+        let Holding { quantity, open_cost, realized, cash_flow } = *holding;
+        Self { quantity, open_cost, realized_gross: realized, cash_flow }
+    }
+}
+
+/// One position of the books, or a strategy's share of one.
 #[derive(Clone, Copy, Debug)]
 pub struct Position<'a> {
     pub(crate) account: &'a Account,
     pub(crate) instrument: &'a Instrument,
-    pub(crate) holding: &'a Holding,
-    pub(crate) fees: &'a [(Currency, Amount)],
+    pub(crate) slot: &'a Slot,
+    pub(crate) isolation: Option<&'a Isolation>,
 }
 
 impl<'a> Position<'a> {
@@ -126,57 +62,136 @@ impl<'a> Position<'a> {
         self.instrument
     }
 
+    /// Its leg, if it is hedged.
+    pub const fn leg(&self) -> Option<&'a LegId> {
+        self.slot.leg.as_ref()
+    }
+
+    /// The strategy whose share it is; none for the position itself.
+    pub const fn strategy(&self) -> Option<&'a Strategy> {
+        self.slot.desk.strategy.as_ref()
+    }
+
+    /// The portfolio whose share it is; none for the position itself.
+    pub const fn portfolio(&self) -> Option<&'a Portfolio> {
+        self.slot.desk.portfolio.as_ref()
+    }
+
+    /// Why its figures do not follow what happens, if they do not: they are as old as that.
+    pub const fn isolation(&self) -> Option<&'a Isolation> {
+        self.isolation
+    }
+
+    /// When something last happened to it, by event time.
+    pub const fn last_activity(&self) -> Timestamp {
+        self.slot.track.active
+    }
+
     /// The quantity held: long positive, short negative, flat zero.
     pub const fn quantity(&self) -> Amount {
-        self.holding.quantity
+        self.slot.state.holding.quantity
     }
 
-    /// What the open quantity cost in all, in the quote currency, without a sign for the side.
+    /// What the open quantity cost in all, in the settlement currency, without a sign for the side.
     pub const fn open_cost(&self) -> Amount {
-        self.holding.open_cost
+        self.slot.state.holding.open_cost
     }
 
-    /// Profit of everything closed so far, over all cycles, without fees, in the quote currency.
+    /// Profit of everything closed so far, over all cycles, without fees, in the settlement currency.
     pub const fn realized_gross(&self) -> Amount {
-        self.holding.realized
+        self.slot.state.holding.realized
     }
 
-    /// What selling brought minus what buying cost, without fees, in the quote currency.
+    /// What selling brought minus what buying cost, without fees, in the settlement currency.
+    ///
+    /// What was transferred, or there before the books began, counts at its cost.
     pub const fn cash_flow(&self) -> Amount {
-        self.holding.cash_flow
+        self.slot.state.holding.cash_flow
     }
 
-    /// How many fills made it.
-    pub const fn fills(&self) -> u64 {
-        self.holding.fills
+    /// Funding received less funding paid, in the settlement currency.
+    pub const fn funding(&self) -> Amount {
+        self.slot.funding
+    }
+
+    /// Dividends received less dividends paid, in the settlement currency.
+    pub const fn income(&self) -> Amount {
+        self.slot.state.income
+    }
+
+    /// Cash paid out for fractions after splits; its profit is part of what is realized.
+    pub const fn cash_in_lieu(&self) -> Amount {
+        self.slot.state.in_lieu
+    }
+
+    /// How many trades made it: fills, and what is booked like one.
+    pub const fn trades(&self) -> u64 {
+        self.slot.state.trades
+    }
+
+    /// Open lots, oldest first; none at average cost.
+    pub fn lots(&self) -> Vec<Lot> {
+        self.slot.state.lots.oldest_first().into_iter().cloned().collect()
     }
 
     /// Fees by currency, sorted; a currency without fees is not listed.
     pub fn fees(&self) -> Vec<(&'a Currency, Amount)> {
-        let mut fees: Vec<_> =
-            self.fees.iter().map(|(currency, amount)| (currency, *amount)).collect();
+        let paid = self.slot.state.fees.iter().filter(|(_, fee)| !fee.is_zero());
+        let mut fees: Vec<_> = paid.map(|(currency, amount)| (currency, *amount)).collect();
         fees.sort_unstable();
         fees
     }
 
-    /// Realized profit after the fees that were paid in the quote currency.
+    /// The fee that was taken out of the quantity of a spot pair counts there, and not again in money.
+    fn counts_in_kind(&self, currency: &Currency) -> bool {
+        self.instrument.contract() == crate::rules::Contract::Spot
+            && self.instrument.base() == Some(currency)
+    }
+
+    /// Realized profit, funding and income after the fees that were paid in the settlement currency.
+    ///
+    /// A fee in the base currency of a spot pair has reduced the quantity, and is not subtracted again.
     ///
     /// # Errors
     ///
     /// [`AmountError::Overflow`] when it is out of range.
     pub fn realized_net(&self) -> Result<Net, AmountError> {
-        let mut net = Net { amount: self.realized_gross(), unconverted: Vec::new() };
+        let gross = self.realized_gross().checked_add(self.funding())?;
+        let mut net = Net { amount: gross.checked_add(self.income())?, unconverted: Vec::new() };
         for (currency, fee) in self.fees() {
-            if currency == self.instrument.quote() {
+            if currency == self.instrument.settlement() {
                 net.amount = net.amount.checked_sub(fee)?;
-            } else {
+            } else if !self.counts_in_kind(currency) {
                 net.unconverted.push(currency.clone());
             }
         }
         Ok(net)
     }
 
-    /// The average price: `open_cost / (|quantity| * multiplier)`, rounded half to even; none when flat.
+    /// The same with every fee, at given rates into the settlement currency.
+    ///
+    /// # Errors
+    ///
+    /// [`RateError::Missing`] when a rate is not given; it is never taken for zero.
+    pub fn realized_net_at(&self, rates: &Rates) -> Result<Amount, RateError> {
+        if rates.reporting() != self.instrument.settlement() {
+            return Err(RateError::Reporting {
+                rates: rates.reporting().clone(),
+                asked: self.instrument.settlement().clone(),
+            });
+        }
+        let mut net = self.realized_net()?;
+        for (currency, fee) in self.fees() {
+            if net.unconverted.contains(currency) {
+                net.amount = net.amount.checked_sub(rates.convert(currency, fee)?)?;
+            }
+        }
+        Ok(net.amount)
+    }
+
+    /// The average price, rounded half to even; none when flat.
+    ///
+    /// `open_cost / (|quantity| * multiplier)`; for inverse contracts the harmonic one, `|quantity| * multiplier / open_cost`.
     ///
     /// # Errors
     ///
@@ -185,21 +200,21 @@ impl<'a> Position<'a> {
         if self.quantity().is_zero() {
             return Ok(None);
         }
-        let units = self.instrument.units(self.quantity().abs())?;
-        self.open_cost().mul_div(Amount::ONE, units).map(Some)
+        self.instrument.price_of(self.quantity().abs(), self.open_cost()).map(Some)
     }
 
     /// What closing at `mark` would realize, without fees; rounded half to even at the 18th decimal.
     ///
     /// # Errors
     ///
-    /// [`AmountError`] when it is out of range.
+    /// [`AmountError`] when it is out of range, or the mark of an inverse contract is zero.
     pub fn unrealized(&self, mark: Amount) -> Result<Amount, AmountError> {
         if self.quantity().is_zero() {
             return Ok(Amount::ZERO);
         }
-        let gain =
-            self.instrument.marked(self.quantity().abs(), mark)?.checked_sub(self.open_cost())?;
-        Ok(if self.quantity().is_negative() { gain.negated() } else { gain })
+        let value = self.instrument.value(self.quantity().abs(), mark)?;
+        let gain = value.checked_sub(self.open_cost())?;
+        let mirrored = self.quantity().is_negative() != self.instrument.is_inverse();
+        Ok(if mirrored { gain.negated() } else { gain })
     }
 }

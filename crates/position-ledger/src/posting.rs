@@ -1,166 +1,358 @@
-//! Posting: from an entry to the changes it makes, or the reason why it makes none.
+//! Posting: what each kind of entry does to the books.
 //!
-//! Everything that can fail happens here, before anything changes.
+//! Whatever can be told from the entry and the books is checked first.
+//! A figure that leaves its range on the way is an error too, and the trail takes back what was booked before it.
 
 use backstop_clock::Timestamp;
 use uuid::Uuid;
 
+use crate::action::{Payment, Purpose, Subject};
 use crate::amount::Amount;
-use crate::books::Books;
-use crate::change::Change;
+use crate::books::{BalanceSlot, Books, Isolation, NoteKey, What};
+use crate::change::{Undo, index};
 use crate::entry::{Entry, Fact};
-use crate::error::{AmountError, AppendError, Difference, Invalid};
-use crate::fill::Fill;
+use crate::error::{AppendError, Difference, Invalid};
 use crate::instrument::Instrument;
-use crate::journal::Terms;
-use crate::money::{Adjustment, Balance};
-use crate::name::{Account, Currency, InstrumentId};
+use crate::journal::{Terms, fact_digest, has_terms};
+use crate::ledger::Outcome;
+use crate::money::{Adjustment, Balance, Part};
+use crate::name::{Account, Currency, InstrumentId, Reference, Text};
 use crate::order::{Event, Intent, Order, Step};
-use crate::position::Holding;
+use crate::state::of;
 
-/// What an entry means to the books.
+/// What an entry meant to the books.
 #[derive(Debug)]
 pub(crate) enum Posting {
-    Changes,
+    /// It is booked, and the trail takes it back.
+    Applied,
+    /// A fill whose bust came first: it is remembered, no figure changed.
+    Voided,
+    /// A bust whose fill is not known yet: it is remembered, no figure changed.
+    Recorded,
     Duplicate,
     Conflict(Difference),
 }
 
-/// Names the figure that could not be computed.
-fn of(field: &'static str) -> impl Fn(AmountError) -> AppendError {
-    move |source| AppendError::Amount { field, source }
+impl Posting {
+    /// What the caller is told; `sequence` is that of the entry, if it was booked.
+    pub(crate) fn outcome(self, sequence: u64) -> Outcome {
+        match self {
+            Self::Applied => Outcome::Applied { sequence },
+            Self::Voided => Outcome::Voided { sequence },
+            Self::Recorded => Outcome::Recorded { sequence },
+            Self::Duplicate => Outcome::Duplicate,
+            Self::Conflict(difference) => Outcome::Conflict(difference),
+        }
+    }
+
+    /// Whether it belongs into the journal.
+    pub(crate) const fn is_booked(&self) -> bool {
+        matches!(self, Self::Applied | Self::Voided | Self::Recorded)
+    }
 }
 
 impl Books {
-    /// Posts `entry` as number `sequence`; its changes are added to `changes`, which is empty.
-    pub(crate) fn post(
-        &self,
-        sequence: u64,
-        entry: &Entry,
-        changes: &mut Vec<Change>,
-    ) -> Result<Posting, AppendError> {
+    /// Books `entry` as number `sequence`; after an error the trail has to be taken back.
+    pub(crate) fn post(&mut self, sequence: u64, entry: &Entry) -> Result<Posting, AppendError> {
         for (field, time) in [("at", entry.at), ("journaled_at", entry.journaled_at)] {
             if time < Timestamp::EPOCH {
                 return Err(Invalid::new(field, time.as_millis(), "not be before the epoch").into());
             }
         }
+        self.check_apart(entry)?;
         match &entry.fact {
-            Fact::Filled(fill) => self.post_fill(entry, fill, changes),
-            Fact::Order { order_id, event } => self.post_event(entry, (*order_id, event), changes),
-            Fact::Intended(intent) => {
-                self.check_intent(entry, intent)?;
-                let Some(held) = self.orders.get(&intent.order_id) else {
-                    let order =
-                        Order::new(std::sync::Arc::clone(intent), entry.account.clone(), sequence);
-                    changes.push(Change::Order(intent.order_id, Some(Box::new(order))));
-                    return Ok(Posting::Changes);
-                };
-                let same = held.intent() == &**intent && held.account() == &entry.account;
-                Ok(if same {
-                    Posting::Duplicate
-                } else {
-                    Posting::Conflict(Difference::new("order_id", &"another intent", &"this one"))
-                })
-            }
-            Fact::Deposited { currency, amount } => {
-                self.check_currency("currency", currency)?;
-                Invalid::unless_positive("amount", *amount)?;
-                self.post_noted(entry, changes, |books, changes| {
-                    books.move_money(entry, currency, changes, |balance| balance.deposit(*amount))
-                })
-            }
-            Fact::Adjusted { currency, amount, reason } => {
-                self.check_currency("currency", currency)?;
-                if amount.is_zero() {
-                    return Err(Invalid::new("amount", amount, "not be zero").into());
-                }
-                let (account, at) = (entry.account.clone(), entry.at);
-                let (currency, amount, reason) = (currency.clone(), *amount, reason.clone());
-                self.post_noted(entry, changes, |books, changes| {
-                    let step = |balance: Balance| balance.adjust(amount);
-                    books.move_money(entry, &currency, changes, step)?;
-                    let adjustment = Adjustment { sequence, account, currency, amount, reason, at };
-                    changes.push(Change::AddAdjustment(Box::new(adjustment)));
-                    Ok(())
-                })
-            }
-            Fact::SnapshotTaken { of_sequence, .. } => {
-                if *of_sequence >= sequence {
-                    return Err(Invalid::new(
-                        "of_sequence",
-                        of_sequence,
-                        "be an entry before this one",
-                    )
-                    .into());
-                }
-                self.post_noted(entry, changes, |_, _| Ok(()))
-            }
+            Fact::Filled(fill) => self.post_fill(sequence, entry, fill),
+            Fact::Order { order_id, event } => self.post_event(entry, *order_id, event),
+            Fact::Intended(intent) => self.post_intent(sequence, entry, intent),
+            fact => self.post_noted(sequence, entry, fact),
         }
     }
 
-    /// The terms that a fill is stored with.
+    /// The terms that an entry is stored with.
     pub(crate) fn terms(&self, entry: &Entry) -> Option<Terms> {
-        let Fact::Filled(fill) = &entry.fact else { return None };
-        self.instruments.find(&fill.instrument).map(Terms::of)
+        let terms = || self.instruments.find(entry.fact.instrument()?).map(Terms::of);
+        if has_terms(&entry.fact) { terms() } else { None }
     }
 
-    /// For facts without a key of their own, the id of the entry is the key.
-    fn post_noted(
-        &self,
-        entry: &Entry,
-        changes: &mut Vec<Change>,
-        post: impl FnOnce(&Self, &mut Vec<Change>) -> Result<(), AppendError>,
-    ) -> Result<Posting, AppendError> {
-        match self.noted.get(&entry.id) {
-            Some((account, fact)) if *account == entry.account && *fact == entry.fact => {
-                Ok(Posting::Duplicate)
-            }
-            Some(_) => Ok(Posting::Conflict(Difference::new("id", &"another entry", &"this one"))),
-            None => {
-                post(self, changes)?;
-                let note = (entry.account.clone(), entry.fact.clone());
-                changes.push(Change::Note(entry.id, Some(Box::new(note))));
-                Ok(Posting::Changes)
+    /// News of orders are taken also when their account is set apart: they move no figure.
+    fn check_apart(&self, entry: &Entry) -> Result<(), AppendError> {
+        let passes = matches!(
+            entry.fact,
+            Fact::Order { .. }
+                | Fact::Isolated { .. }
+                | Fact::Released { .. }
+                | Fact::SnapshotTaken { .. }
+        );
+        if passes || self.isolated.is_empty() {
+            return Ok(());
+        }
+        let other = match &entry.fact {
+            Fact::MoneyMoved { to, .. } => Some(to),
+            Fact::Moved(moved) => Some(&moved.to),
+            _ => None,
+        };
+        for account in [Some(&entry.account), other].into_iter().flatten() {
+            if let Some(isolation) = self.isolation(account, entry.fact.instrument()) {
+                let subject = match entry.fact.instrument() {
+                    Some(id) => format!("{id} of {account}"),
+                    None => account.to_string(),
+                };
+                let isolation = Box::new(isolation.clone());
+                return Err(AppendError::Isolated { subject, isolation });
             }
         }
-    }
-
-    fn move_money(
-        &self,
-        entry: &Entry,
-        currency: &Currency,
-        changes: &mut Vec<Change>,
-        step: impl FnOnce(Balance) -> Result<Balance, AmountError>,
-    ) -> Result<(), AppendError> {
-        let (number, balance) = self.balance_slot(changes, &entry.account, currency, 0);
-        changes.push(Change::Balance(number, step(balance).map_err(of("balance"))?));
         Ok(())
     }
 
-    /// The number and figures of a balance; a new one is added after `added` others of the same entry.
-    fn balance_slot(
-        &self,
-        changes: &mut Vec<Change>,
-        account: &Account,
-        currency: &Currency,
-        added: usize,
-    ) -> (usize, Balance) {
-        if let Some((number, slot)) = self.find_balance(account, currency) {
-            return (number, slot.balance);
+    /// For facts that are neither fills nor orders: known by the id of their source, or of the entry.
+    fn post_noted(
+        &mut self,
+        sequence: u64,
+        entry: &Entry,
+        fact: &Fact,
+    ) -> Result<Posting, AppendError> {
+        let key = note_key(entry);
+        let content = fact_digest(entry);
+        if let Some(held) = self.noted.get(&key) {
+            return Ok(if *held == content {
+                Posting::Duplicate
+            } else {
+                Posting::Conflict(Difference::new("id", &"another entry", &"this one"))
+            });
         }
-        changes.push(Change::AddBalance(account.clone(), currency.clone()));
-        (self.balances.len().saturating_add(added), Balance::default())
+        let posting = self.post_fact(sequence, entry, fact)?;
+        self.noted.insert(key.clone(), content);
+        self.trail.rest.push(Undo::Noted(Box::new(key)));
+        Ok(posting)
     }
 
-    fn check_currency(&self, field: &'static str, currency: &Currency) -> Result<(), AppendError> {
+    fn post_fact(
+        &mut self,
+        sequence: u64,
+        entry: &Entry,
+        fact: &Fact,
+    ) -> Result<Posting, AppendError> {
+        match fact {
+            Fact::Deposited { currency, amount } => {
+                Invalid::unless_positive("amount", *amount)?;
+                self.move_money(&entry.account, currency, Part::Deposited, *amount)?;
+            }
+            Fact::Withdrawn { currency, amount } => {
+                Invalid::unless_positive("amount", *amount)?;
+                self.move_money(&entry.account, currency, Part::Withdrawn, *amount)?;
+            }
+            Fact::BalanceOpened { currency, amount } => {
+                Invalid::unless_not_zero("amount", *amount)?;
+                self.move_money(&entry.account, currency, Part::Deposited, *amount)?;
+            }
+            Fact::MoneyMoved { currency, amount, to } => {
+                Invalid::unless_positive("amount", *amount)?;
+                if *to == entry.account {
+                    return Err(Invalid::new("to", to, "be another account").into());
+                }
+                let part = Part::Transferred;
+                self.move_money(&entry.account, currency, part, amount.negated())?;
+                self.move_money(to, currency, part, *amount)?;
+            }
+            Fact::Adjusted { currency, amount, reason } => {
+                self.adjust(sequence, entry, (currency, *amount), reason)?;
+            }
+            Fact::Paid(payment) => self.pay(sequence, entry, payment)?,
+            Fact::FillVoided(void) => return self.post_void(entry, void),
+            Fact::FillCorrected(correction) => self.correct(entry, correction)?,
+            Fact::Acted(action) => self.act(sequence, entry, action)?,
+            Fact::Moved(moved) => self.move_position(sequence, entry, moved)?,
+            Fact::PositionAdjusted(repair) => self.repair(sequence, entry, repair)?,
+            Fact::PositionOpened(opening) => self.open_position(sequence, entry, opening)?,
+            Fact::Isolated { subject, reason } => self.isolate(sequence, entry, subject, reason)?,
+            Fact::Released { subject, .. } => self.release(entry, subject)?,
+            Fact::SnapshotTaken { of_sequence, .. } => {
+                if *of_sequence >= sequence {
+                    let rule = "be an entry before this one";
+                    return Err(Invalid::new("of_sequence", of_sequence, rule).into());
+                }
+            }
+            Fact::Filled(_) | Fact::Order { .. } | Fact::Intended(_) => {}
+        }
+        Ok(Posting::Applied)
+    }
+
+    fn adjust(
+        &mut self,
+        sequence: u64,
+        entry: &Entry,
+        (currency, amount): (&Currency, Amount),
+        reason: &Text,
+    ) -> Result<(), AppendError> {
+        self.check_currency("currency", currency)?;
+        Invalid::unless_not_zero("amount", amount)?;
+        self.move_money(&entry.account, currency, Part::Adjusted, amount)?;
+        self.adjustments.push(Adjustment {
+            sequence,
+            account: entry.account.clone(),
+            currency: currency.clone(),
+            amount,
+            reason: reason.clone(),
+            at: entry.at,
+        });
+        self.trail.rest.push(Undo::AdjustmentAdded);
+        Ok(())
+    }
+
+    fn pay(&mut self, sequence: u64, entry: &Entry, payment: &Payment) -> Result<(), AppendError> {
+        let amount = payment.amount;
+        let instrument = match &payment.instrument {
+            Some(id) => Some(self.find_instrument(id)?.clone()),
+            None => None,
+        };
+        let part = match payment.purpose {
+            Purpose::Fee | Purpose::Rebate => {
+                Invalid::unless_positive("amount", amount)?;
+                let fee = if payment.purpose == Purpose::Fee { amount } else { amount.negated() };
+                return self.pay_fee((sequence, entry), payment, instrument.as_ref(), fee);
+            }
+            Purpose::Funding => Part::Funding,
+            Purpose::Interest => Part::Interest,
+        };
+        if payment.purpose == Purpose::Funding {
+            let Some(terms) = instrument else {
+                return Err(Invalid::new("instrument", "-", "be named by funding").into());
+            };
+            if payment.currency != *terms.settlement() {
+                let rule = "be the settlement currency of the instrument";
+                return Err(Invalid::new("currency", &payment.currency, rule).into());
+            }
+            let slot = self.slot_for(&entry.account, &terms, payment.leg.as_ref())?;
+            self.fund(slot, amount)?;
+            if let Some(share) = self.share_for(slot, &desk_of(entry)) {
+                self.fund(share, amount)?;
+            }
+        }
+        self.move_money(&entry.account, &payment.currency, part, amount)
+    }
+
+    fn pay_fee(
+        &mut self,
+        (sequence, entry): (u64, &Entry),
+        payment: &Payment,
+        instrument: Option<&Instrument>,
+        fee: Amount,
+    ) -> Result<(), AppendError> {
+        self.check_currency("currency", &payment.currency)?;
+        if let Some(terms) = instrument {
+            let slot = self.slot_for(&entry.account, terms, payment.leg.as_ref())?;
+            let share = self.share_for(slot, &desk_of(entry));
+            let slots: Vec<_> = [Some(slot), share].into_iter().flatten().collect();
+            // The balance follows the fees of the position.
+            return self.do_deed(
+                (sequence, entry.at),
+                &slots,
+                What::Fee(payment.currency.clone(), fee),
+            );
+        }
+        self.move_money(&entry.account, &payment.currency, Part::Fees, fee)
+    }
+
+    fn isolate(
+        &mut self,
+        sequence: u64,
+        entry: &Entry,
+        subject: &Subject,
+        reason: &Text,
+    ) -> Result<(), AppendError> {
+        if let Subject::Instrument(id) = subject {
+            self.find_instrument(id)?;
+        }
+        let key = isolation_key(&entry.account, subject);
+        if self.isolated.contains_key(&key) {
+            return Err(Invalid::new("subject", subject_name(&key), "not be isolated yet").into());
+        }
+        let isolation = Isolation { sequence, at: entry.at, reason: reason.clone() };
+        self.isolated.insert(key.clone(), isolation);
+        self.trail.rest.push(Undo::Isolated(Box::new((key, None))));
+        Ok(())
+    }
+
+    fn release(&mut self, entry: &Entry, subject: &Subject) -> Result<(), AppendError> {
+        let key = isolation_key(&entry.account, subject);
+        let Some(before) = self.isolated.remove(&key) else {
+            return Err(Invalid::new("subject", subject_name(&key), "be isolated").into());
+        };
+        self.trail.rest.push(Undo::Isolated(Box::new((key, Some(before)))));
+        Ok(())
+    }
+
+    /// Adds to one part of a balance, and to its total.
+    pub(crate) fn move_money(
+        &mut self,
+        account: &Account,
+        currency: &Currency,
+        part: Part,
+        amount: Amount,
+    ) -> Result<(), AppendError> {
+        self.check_currency("currency", currency)?;
+        let number = self.balance_for(account, currency);
+        self.with_balance(number, |balance| balance.add(part, amount))
+    }
+
+    /// The balance of an account in a currency, made if there is none.
+    pub(crate) fn balance_for(&mut self, account: &Account, currency: &Currency) -> u32 {
+        if let Some(number) = self.balance_number(account, currency) {
+            return number;
+        }
+        let number = u32::try_from(self.balances.len()).unwrap_or(u32::MAX);
+        self.balance_numbers.insert((account.clone(), currency.clone()), number);
+        let (account, currency) = (account.clone(), currency.clone());
+        self.balances.push(BalanceSlot { account, currency, balance: Balance::default() });
+        self.trail.rest.push(Undo::BalanceAdded);
+        number
+    }
+
+    pub(crate) fn with_balance(
+        &mut self,
+        number: u32,
+        step: impl FnOnce(&mut Balance) -> Result<(), crate::error::AmountError>,
+    ) -> Result<(), AppendError> {
+        if let Some(slot) = self.balances.get_mut(index(number)) {
+            self.trail.balances.push((number, slot.balance));
+            step(&mut slot.balance).map_err(of("balance"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_currency(
+        &self,
+        field: &'static str,
+        currency: &Currency,
+    ) -> Result<(), AppendError> {
         if self.instruments.knows(currency) {
             return Ok(());
         }
         Err(Invalid::new(field, currency, "be a currency that the ledger knows").into())
     }
 
-    fn find_instrument(&self, id: &InstrumentId) -> Result<&Instrument, AppendError> {
+    pub(crate) fn find_instrument(&self, id: &InstrumentId) -> Result<&Instrument, AppendError> {
         self.instruments.find(id).ok_or_else(|| AppendError::UnknownInstrument(id.clone()))
+    }
+
+    fn post_intent(
+        &mut self,
+        sequence: u64,
+        entry: &Entry,
+        intent: &std::sync::Arc<Intent>,
+    ) -> Result<Posting, AppendError> {
+        self.check_intent(entry, intent)?;
+        if let Some(held) = self.orders.get(&intent.order_id) {
+            let same = held.intent() == &**intent && held.account() == &entry.account;
+            return Ok(if same {
+                Posting::Duplicate
+            } else {
+                Posting::Conflict(Difference::new("order_id", &"another intent", &"this one"))
+            });
+        }
+        let order = Order::new(std::sync::Arc::clone(intent), entry, sequence);
+        self.swap_order(intent.order_id, Some(Box::new(order)));
+        Ok(Posting::Applied)
     }
 
     fn check_intent(&self, entry: &Entry, intent: &Intent) -> Result<(), AppendError> {
@@ -171,10 +363,11 @@ impl Books {
                 Invalid::new("quantity", intent.quantity, "be a multiple of the lot step").into()
             );
         }
-        if let Some(limit) = intent.limit
-            && !limit.is_multiple_of(instrument.price_step())
-        {
-            return Err(Invalid::new("limit", limit, "be a multiple of the price step").into());
+        if let Some(limit) = intent.limit {
+            instrument.check_price("limit", limit)?;
+            if !limit.is_multiple_of(instrument.price_step()) {
+                return Err(Invalid::new("limit", limit, "be a multiple of the price step").into());
+            }
         }
         if intent.accept_by < entry.at {
             let given = intent.accept_by.as_millis();
@@ -184,10 +377,10 @@ impl Books {
     }
 
     fn post_event(
-        &self,
+        &mut self,
         entry: &Entry,
-        (order_id, event): (Uuid, &Event),
-        changes: &mut Vec<Change>,
+        order_id: Uuid,
+        event: &Event,
     ) -> Result<Posting, AppendError> {
         let order = self.orders.get(&order_id).ok_or(AppendError::UnknownOrder(order_id))?;
         if order.account() != &entry.account {
@@ -195,8 +388,8 @@ impl Books {
         }
         match order.after(event) {
             Step::Changed(order) => {
-                changes.push(Change::Order(order_id, Some(order)));
-                Ok(Posting::Changes)
+                self.swap_order(order_id, Some(order));
+                Ok(Posting::Applied)
             }
             Step::Repeated => Ok(Posting::Duplicate),
             Step::Differs(difference) => Ok(Posting::Conflict(difference)),
@@ -208,95 +401,60 @@ impl Books {
         }
     }
 
-    fn post_fill(
-        &self,
-        entry: &Entry,
-        fill: &Fill,
-        changes: &mut Vec<Change>,
-    ) -> Result<Posting, AppendError> {
-        let instrument = self.find_instrument(&fill.instrument)?;
-        Invalid::unless_positive("quantity", fill.quantity)?;
-        self.check_currency("fee_currency", &fill.fee_currency)?;
-        let number = self.position_number(&entry.account, &fill.instrument);
-        if let Some(held) = self.fill(&entry.account, &fill.instrument, &fill.trade_id) {
-            return Ok(match held.fill.difference(fill) {
-                None => Posting::Duplicate,
-                Some(difference) => Posting::Conflict(difference),
-            });
+    /// Puts an order in, or takes it out, and leaves in the trail what was there.
+    pub(crate) fn swap_order(&mut self, order_id: Uuid, order: Option<Box<Order>>) {
+        let before = self.orders.get(&order_id).cloned().map(Box::new);
+        self.put_order(order_id, order);
+        self.trail.rest.push(Undo::Order(order_id, before));
+    }
+
+    pub(crate) fn put_order(&mut self, order_id: Uuid, order: Option<Box<Order>>) {
+        if order.as_ref().is_some_and(|order| order.status().is_open()) {
+            self.open.insert(order_id);
+        } else {
+            self.open.remove(&order_id);
         }
-        if !self.fills.has_room() {
-            return Err(AppendError::Full);
-        }
-        let slot = number.and_then(|number| self.positions.get(number));
-        let number = number.unwrap_or_else(|| {
-            changes
-                .push(Change::AddPosition(Box::new((entry.account.clone(), instrument.clone()))));
-            self.positions.len()
+        drop(match order {
+            Some(order) => self.orders.insert(order_id, *order),
+            None => self.orders.remove(&order_id),
         });
-        let value = instrument.value(fill.quantity, fill.price).map_err(of("value"))?;
-        let holding = slot.map_or_else(Holding::default, |slot| slot.holding);
-        let filled = holding.filled(fill.side, fill.quantity, value).map_err(of("position"))?;
-        changes.push(Change::Holding(number, filled.after));
-        self.settle(changes, entry, fill, (instrument.quote(), filled.realized))?;
-        if !fill.fee.is_zero() {
-            let fees = slot.map(|slot| slot.fees.as_slice()).unwrap_or_default();
-            let place = fees.iter().position(|(currency, _)| *currency == fill.fee_currency);
-            let held =
-                place.and_then(|place| fees.get(place)).map_or(Amount::ZERO, |(_, held)| *held);
-            let place = place.unwrap_or_else(|| {
-                changes.push(Change::AddFee(number, fill.fee_currency.clone()));
-                fees.len()
-            });
-            changes.push(Change::Fee(
-                number,
-                place,
-                held.checked_add(fill.fee).map_err(of("fee"))?,
-            ));
-        }
-        if let Some(order) = self.order_of(entry, fill)? {
-            let total = order.filled().checked_add(fill.quantity).map_err(of("filled"))?;
-            changes.push(Change::OrderFilled(fill.order_id, total));
-        }
-        let (closed, realized) = (filled.closed, filled.realized);
-        changes.push(Change::AddFill { position: number, closed, realized });
-        Ok(Posting::Changes)
     }
+}
 
-    /// Books profit in the quote currency and the fee in its own, which may be the same.
-    fn settle(
-        &self,
-        changes: &mut Vec<Change>,
-        entry: &Entry,
-        fill: &Fill,
-        (quote, realized): (&Currency, Amount),
-    ) -> Result<(), AppendError> {
-        let added = usize::from(self.find_balance(&entry.account, quote).is_none());
-        let (number, balance) = self.balance_slot(changes, &entry.account, quote, 0);
-        let balance = balance.realize(realized).map_err(of("balance"))?;
-        if fill.fee.is_zero() || fill.fee_currency == *quote {
-            changes.push(Change::Balance(number, balance.charge(fill.fee).map_err(of("balance"))?));
-            return Ok(());
-        }
-        changes.push(Change::Balance(number, balance));
-        let (number, balance) =
-            self.balance_slot(changes, &entry.account, &fill.fee_currency, added);
-        changes.push(Change::Balance(number, balance.charge(fill.fee).map_err(of("balance"))?));
-        Ok(())
+/// The desk that an entry names.
+pub(crate) fn desk_of(entry: &Entry) -> crate::books::Desk {
+    crate::books::Desk { strategy: entry.strategy.clone(), portfolio: entry.portfolio.clone() }
+}
+
+/// What identifies an entry that is neither fill nor news of an order.
+fn note_key(entry: &Entry) -> NoteKey {
+    let given = |kind, id: &Reference| NoteKey::Given {
+        kind,
+        account: entry.account.clone(),
+        instrument: entry.fact.instrument().cloned(),
+        id: id.clone(),
+    };
+    match &entry.fact {
+        Fact::Paid(payment) => given(payment.purpose.as_str(), &payment.id),
+        Fact::Acted(action) => given(action.act.as_str(), &action.id),
+        Fact::Moved(moved) => given("transfer", &moved.id),
+        Fact::PositionAdjusted(repair) => given("adjustment", &repair.id),
+        Fact::PositionOpened(opening) => given("opening", &opening.id),
+        _ => NoteKey::Entry(entry.id),
     }
+}
 
-    /// The order of a fill, if the books have it; a fill that contradicts it is refused.
-    fn order_of(&self, entry: &Entry, fill: &Fill) -> Result<Option<&Order>, AppendError> {
-        let Some(order) = self.orders.get(&fill.order_id) else { return Ok(None) };
-        let intent = order.intent();
-        if order.account() != &entry.account {
-            return Err(Invalid::new("account", &entry.account, "be that of the order").into());
-        }
-        if intent.instrument != fill.instrument {
-            return Err(Invalid::new("instrument", &fill.instrument, "be that of the order").into());
-        }
-        if intent.side != fill.side {
-            return Err(Invalid::new("side", fill.side.as_str(), "be that of the order").into());
-        }
-        Ok(Some(order))
+fn isolation_key(account: &Account, subject: &Subject) -> (Option<Account>, Subject) {
+    match subject {
+        Subject::Account => (Some(account.clone()), Subject::Account),
+        Subject::Instrument(_) => (None, subject.clone()),
+    }
+}
+
+fn subject_name((account, subject): &(Option<Account>, Subject)) -> String {
+    match (account, subject) {
+        (_, Subject::Instrument(id)) => id.to_string(),
+        (Some(account), Subject::Account) => account.to_string(),
+        (None, Subject::Account) => "-".to_owned(),
     }
 }

@@ -4,11 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::books::Books;
-use crate::change::Change;
 use crate::error::{ReplayError, VerifyError};
 use crate::instrument::Instruments;
-use crate::journal::{Chain, Journal, Moment, PAGE, Record, decode};
-use crate::posting::Posting;
+use crate::journal::{Chain, Journal, Moment, PAGE, Record, Stored, decode};
 
 /// Books that follow a journal from its start, verifying the chain as they go.
 #[derive(Debug)]
@@ -20,8 +18,6 @@ pub struct Replay<'a> {
     verifies: bool,
     /// Records read ahead, a page at most.
     page: VecDeque<Record>,
-    /// Room for the changes of one entry, kept to allocate it once.
-    changes: Vec<Change>,
 }
 
 impl<'a> Replay<'a> {
@@ -32,7 +28,6 @@ impl<'a> Replay<'a> {
             chain: Chain::default(),
             verifies: true,
             page: VecDeque::new(),
-            changes: Vec::new(),
         }
     }
 
@@ -113,22 +108,29 @@ impl<'a> Replay<'a> {
         let sequence = record.sequence;
         let stored =
             decode(&record.body).map_err(|error| self.chain.broken_at_head(error.into()))?;
-        self.changes.clear();
-        let posting = self.books.post(sequence, &stored.entry, &mut self.changes);
-        match posting.map_err(|source| ReplayError::Refused { sequence, source })? {
-            Posting::Changes if self.books.terms(&stored.entry) != stored.terms => {
-                let instrument = match &stored.entry.fact {
-                    crate::entry::Fact::Filled(fill) => fill.instrument.clone(),
-                    _ => return Err(ReplayError::Repeated { sequence }),
-                };
-                Err(ReplayError::Terms { sequence, instrument })
-            }
-            Posting::Changes => {
-                self.books.apply((sequence, &stored.entry), &mut self.changes, None);
+        let taken = self.take(sequence, &stored);
+        match &taken {
+            Ok(()) => {
+                self.books.commit();
                 self.books.head = record.checkpoint();
-                Ok(true)
             }
-            Posting::Duplicate | Posting::Conflict(_) => Err(ReplayError::Repeated { sequence }),
+            Err(_) => self.books.take_back(),
+        }
+        taken.map(|()| true)
+    }
+
+    fn take(&mut self, sequence: u64, stored: &Stored) -> Result<(), ReplayError> {
+        let posting = self.books.post(sequence, &stored.entry);
+        let posting = posting.map_err(|source| ReplayError::Refused { sequence, source })?;
+        if !posting.is_booked() {
+            return Err(ReplayError::Repeated { sequence });
+        }
+        let now = self.books.terms(&stored.entry);
+        match (&stored.terms, &now, stored.entry.fact.instrument()) {
+            (Some(stored), Some(now), Some(instrument)) if !stored.agree(now) => {
+                Err(ReplayError::Terms { sequence, instrument: instrument.clone() })
+            }
+            _ => Ok(()),
         }
     }
 }

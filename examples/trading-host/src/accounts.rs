@@ -205,7 +205,7 @@ impl Accounts {
         let outcome = self.post(self.now(), order_id, Fact::order(order_id, event))?;
         Ok(match outcome {
             Outcome::Conflict(difference) => Some(difference),
-            Outcome::Applied { .. } | Outcome::Duplicate => None,
+            _ => None,
         })
     }
 

@@ -100,7 +100,9 @@ impl Handler for Booking {
                 }
                 let order_id = trade.client_order_id;
                 match accounts.post(trade.at, order_id, Fact::Filled(fill))? {
-                    Outcome::Applied { .. } => watch.booked(&trade.trade_id, clock.now()),
+                    Outcome::Applied { .. } | Outcome::Voided { .. } | Outcome::Recorded { .. } => {
+                        watch.booked(&trade.trade_id, clock.now());
+                    }
                     Outcome::Duplicate => watch.notice(subject.clone(), clock.now()),
                     Outcome::Conflict(difference) => {
                         let trade_id = trade.trade_id;
@@ -135,7 +137,7 @@ impl Booking {
         let Host { accounts, watch, clock, .. } = &*self.host;
         let outcome = accounts.post(raw.at, order_id, Fact::order(order_id, event))?;
         match outcome {
-            Outcome::Applied { .. } => Ok(()),
+            Outcome::Applied { .. } | Outcome::Voided { .. } | Outcome::Recorded { .. } => Ok(()),
             Outcome::Duplicate => {
                 watch.notice(FaultSubject::Event(raw.position), clock.now());
                 Ok(())
@@ -153,18 +155,13 @@ impl Booking {
 /// # Errors
 /// A name or number outside of what the books take.
 pub fn booked_as(trade: &Trade, source: Source) -> Result<Fill, BookingError> {
-    Ok(Fill {
-        trade_id: TradeId::new(&trade.trade_id)?,
-        order_id: trade.client_order_id,
-        instrument: InstrumentId::new(&trade.symbol)?,
-        side: match trade.side {
-            venue::Side::Buy => Side::Buy,
-            venue::Side::Sell => Side::Sell,
-        },
-        quantity: Amount::try_from(trade.quantity)?,
-        price: Amount::try_from(trade.price)?,
-        fee: Amount::try_from(trade.fee)?,
-        fee_currency: Currency::new(&trade.fee_currency)?,
-        source,
-    })
+    let side = match trade.side {
+        venue::Side::Buy => Side::Buy,
+        venue::Side::Sell => Side::Sell,
+    };
+    let what = (side, Amount::try_from(trade.quantity)?, Amount::try_from(trade.price)?);
+    let instrument = InstrumentId::new(&trade.symbol)?;
+    let fill = Fill::new(TradeId::new(&trade.trade_id)?, trade.client_order_id, instrument, what);
+    let currency = Currency::new(&trade.fee_currency)?;
+    Ok(fill.with_fee(Amount::try_from(trade.fee)?, currency).with_source(source))
 }

@@ -12,7 +12,7 @@ use backstop_dlq::{ConsumerError, DeadLetterStore, StoreError};
 use backstop_error_taxonomy::Severity;
 use backstop_position_ledger::{
     Account, Amount, InstrumentId,
-    error::{AmountError, NameError, ReplayError},
+    error::{AmountError, NameError, ReplayError, TooWide},
     order::Event,
 };
 use backstop_reconciliation_strategies::{
@@ -579,6 +579,12 @@ impl Host {
 
 impl From<AmountError> for Stop {
     fn from(error: AmountError) -> Self {
+        Self::Books(error.to_string())
+    }
+}
+
+impl From<TooWide> for Stop {
+    fn from(error: TooWide) -> Self {
         Self::Books(error.to_string())
     }
 }

@@ -253,7 +253,7 @@ fn agrees(booked: &Booked, trade: &Trade) -> bool {
         && same(fill.quantity, trade.quantity)
         && same(fill.price, trade.price)
         && same(fill.fee, trade.fee)
-        && fill.fee_currency.as_str() == trade.fee_currency
+        && fill.fee_currency.as_ref().is_some_and(|held| held.as_str() == trade.fee_currency)
 }
 
 /// Each adjustment is one drift that was injected before it, to the last decimal.

@@ -239,7 +239,9 @@ impl recon::Books for Writing<'_> {
                 let fill = booked_as(&trade, source)?;
                 let cause = trade.client_order_id;
                 match self.accounts.post(trade.at, cause, Fact::Filled(fill))? {
-                    Outcome::Applied { .. } => self.host.watch.booked(&trade.trade_id, now),
+                    Outcome::Applied { .. } | Outcome::Voided { .. } | Outcome::Recorded { .. } => {
+                        self.host.watch.booked(&trade.trade_id, now);
+                    }
                     Outcome::Duplicate => {}
                     Outcome::Conflict(difference) => {
                         let text = format!("trade {}: {difference}", trade.trade_id);
@@ -356,7 +358,7 @@ fn our_trade(
         quantity: fill.quantity.try_into()?,
         price: fill.price.try_into()?,
         fee: fill.fee.try_into()?,
-        fee_currency: fill.fee_currency.as_str().to_owned().into(),
+        fee_currency: fill.fee_currency.as_ref().map_or("", Currency::as_str).to_owned().into(),
         at: booked.at,
     })
 }

@@ -55,6 +55,18 @@ impl Writer {
         self.raw(&length.to_be_bytes()).raw(text.as_bytes())
     }
 
+    /// Text that may be absent, behind a tag.
+    pub(crate) fn option_text(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.u8(1).text(text),
+            None => self.u8(0),
+        }
+    }
+
+    pub(crate) fn u16(&mut self, value: u16) -> &mut Self {
+        self.raw(&value.to_be_bytes())
+    }
+
     /// The length of a list that follows.
     pub(crate) fn count(&mut self, length: usize) -> &mut Self {
         self.u64(u64::try_from(length).unwrap_or(u64::MAX))
@@ -133,6 +145,21 @@ impl<'a> Reader<'a> {
         let text =
             std::str::from_utf8(taken).map_err(|_not_utf8| self.wrong("text that is not UTF-8"))?;
         make(text).map_err(|_rule| self.wrong("a name that breaks its rule"))
+    }
+
+    pub(crate) fn option_text<T>(
+        &mut self,
+        make: impl FnOnce(&str) -> Result<T, NameError>,
+    ) -> Result<Option<T>, DecodeError> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => self.text(make).map(Some),
+            _ => Err(self.wrong("an unknown tag of an optional text")),
+        }
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
+        Ok(u16::from_be_bytes(self.array()?))
     }
 
     pub(crate) fn finish(self) -> Result<(), DecodeError> {

@@ -2,46 +2,76 @@
 //!
 //! ```text
 //! version (8 bits) | length of the rest (32 bits) | fact (8 bits) | id | account | at | journaled at | cause | content
+//!   | terms | strategy | portfolio | more of a fill | rules
 //! ```
 //!
-//! A fill also carries the terms of its instrument, so that an entry can be understood without the registry of its day.
-
-use std::sync::Arc;
+//! What is booked on an instrument carries its terms and rules, so that it can be understood without the registry of its day.
 
 use backstop_clock::Timestamp;
 
 use super::Digest;
 use super::bytes::{Reader, Writer};
+use super::facts;
 use super::steps::{self, VERSION};
 use crate::amount::Amount;
 use crate::entry::{Cause, Entry, Fact};
 use crate::error::DecodeError;
-use crate::fill::{Fill, Side, Source};
+use crate::fill::{Fill, LotChoice};
 use crate::instrument::Instrument;
-use crate::name::{Account, Currency, InstrumentId, Strategy, Text, TradeId, VenueOrderId};
-use crate::order::{Event, Intent, Resolution};
-use crate::pnl::Kind;
+use crate::name::{Account, Currency, LegId, Portfolio, Strategy, Text, TradeId};
+use crate::rules::{Contract, Method, Mode, Sequencing};
 
 /// Bytes before the fact: the version and the length.
 const HEADER: usize = 5;
 
-/// The linear contract; other kinds will have other tags.
-const LINEAR: u8 = 1;
+/// Separates digests of facts from all other uses of SHA-256.
+const FACT_DOMAIN: &[u8] = b"backstop.position-ledger.fact.1";
 
-/// The terms of an instrument on which a fill was booked.
+/// The terms of an instrument on which an entry was booked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
+    contract: Contract,
     multiplier: Amount,
     settlement: Currency,
+    /// None in entries of version 1, which knew one set of rules.
+    rules: Option<Rules>,
+}
+
+/// How positions of an instrument are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rules {
+    base: Option<Currency>,
+    method: Method,
+    mode: Mode,
+    sequencing: Sequencing,
+    fee_places: u8,
 }
 
 impl Terms {
     pub(crate) fn of(instrument: &Instrument) -> Self {
-        Self { multiplier: instrument.multiplier(), settlement: instrument.quote().clone() }
+        Self {
+            contract: instrument.contract(),
+            multiplier: instrument.multiplier(),
+            settlement: instrument.settlement().clone(),
+            rules: Some(Rules {
+                base: instrument.base().cloned(),
+                method: instrument.method(),
+                mode: instrument.mode(),
+                sequencing: instrument.sequencing(),
+                fee_places: u8::try_from(instrument.fee_places()).unwrap_or(u8::MAX),
+            }),
+        }
+    }
+
+    /// Whether an entry stored on these terms means the same on `now`.
+    pub(crate) fn agree(&self, now: &Self) -> bool {
+        let rules = self.rules.as_ref().is_none_or(|rules| Some(rules) == now.rules.as_ref());
+        let values = (self.contract, self.multiplier) == (now.contract, now.multiplier);
+        rules && values && self.settlement == now.settlement
     }
 }
 
-/// An entry as it was stored; a fill with its terms.
+/// An entry as it was stored, with the terms it was booked on.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) entry: Entry,
@@ -59,98 +89,39 @@ pub(crate) fn is_torn(body: &[u8]) -> bool {
 pub(crate) fn encode(entry: &Entry, terms: Option<&Terms>) -> Vec<u8> {
     let mut writer = Writer::with_capacity(256);
     writer.u8(VERSION).raw(&[0; 4]);
-    writer.u8(tag(&entry.fact)).uuid(entry.id).text(entry.account.as_str());
+    writer.u8(facts::tag(&entry.fact)).uuid(entry.id).text(entry.account.as_str());
     writer.i64(entry.at.as_millis()).i64(entry.journaled_at.as_millis());
     match &entry.cause {
         None => writer.u8(0),
         Some(Cause::Id(id)) => writer.u8(1).uuid(*id),
         Some(Cause::Text(text)) => writer.u8(2).text(text.as_str()),
     };
-    write_fact(&mut writer, &entry.fact);
+    facts::write(&mut writer, &entry.fact);
     if let Some(terms) = terms {
-        writer.u8(LINEAR).amount(terms.multiplier).text(terms.settlement.as_str());
+        let contract = contract_tag(terms.contract);
+        writer.u8(contract).amount(terms.multiplier).text(terms.settlement.as_str());
+    }
+    writer.option_text(entry.strategy.as_ref().map(Strategy::as_str));
+    writer.option_text(entry.portfolio.as_ref().map(Portfolio::as_str));
+    if let Fact::Filled(fill) = &entry.fact {
+        write_more(&mut writer, fill);
+    }
+    if let Some(terms) = terms {
+        write_rules(&mut writer, terms.rules.as_ref());
     }
     let mut body = writer.finish();
-    // All parts are bounded, so a body is a few KiB at most.
+    // All parts are bounded, so a body is a few KiB; with a thousand lots 200 at most.
     let length = u32::try_from(body.len().saturating_sub(HEADER)).unwrap_or(u32::MAX).to_be_bytes();
     body.iter_mut().skip(1).zip(length).for_each(|(byte, digit)| *byte = digit);
     body
 }
 
-const fn tag(fact: &Fact) -> u8 {
-    match fact {
-        Fact::Deposited { .. } => 1,
-        Fact::Intended(_) => 2,
-        Fact::Order { .. } => 3,
-        Fact::Filled(_) => 4,
-        Fact::Adjusted { .. } => 5,
-        Fact::SnapshotTaken { .. } => 6,
-    }
-}
-
-fn write_fact(writer: &mut Writer, fact: &Fact) {
-    match fact {
-        Fact::Deposited { currency, amount } => {
-            writer.text(currency.as_str()).amount(*amount);
-        }
-        Fact::Intended(intent) => write_intent(writer, intent),
-        Fact::Order { order_id, event } => write_event(writer.uuid(*order_id), event),
-        Fact::Filled(fill) => write_fill(writer, fill),
-        Fact::Adjusted { currency, amount, reason } => {
-            writer.text(currency.as_str()).amount(*amount).text(reason.as_str());
-        }
-        Fact::SnapshotTaken { kind, of_sequence, checksum } => {
-            writer.u8(kind.tag()).u64(*of_sequence).raw(checksum.as_bytes());
-        }
-    }
-}
-
-fn write_intent(writer: &mut Writer, intent: &Intent) {
-    writer
-        .uuid(intent.order_id)
-        .uuid(intent.tag)
-        .text(intent.instrument.as_str())
-        .u8(side_tag(intent.side));
-    writer.amount(intent.quantity).option_amount(intent.limit);
-    writer.i64(intent.accept_by.as_millis()).text(intent.strategy.as_str());
-}
-
-fn write_event(writer: &mut Writer, event: &Event) {
-    match event {
-        Event::Accepted { venue_order_id } => writer.u8(1).text(venue_order_id.as_str()),
-        Event::Rejected { reason } => writer.u8(2).text(reason.as_str()),
-        Event::Cancelled => writer.u8(3),
-        Event::Expired => writer.u8(4),
-        Event::OutcomeUnknown => writer.u8(5),
-        Event::Resolved(Resolution::Accepted { venue_order_id }) => {
-            writer.u8(6).text(venue_order_id.as_str())
-        }
-        Event::Resolved(Resolution::NotApplied) => writer.u8(7),
-    };
-}
-
-fn write_fill(writer: &mut Writer, fill: &Fill) {
-    writer
-        .text(fill.trade_id.as_str())
-        .uuid(fill.order_id)
-        .text(fill.instrument.as_str())
-        .u8(side_tag(fill.side));
-    writer
-        .amount(fill.quantity)
-        .amount(fill.price)
-        .amount(fill.fee)
-        .text(fill.fee_currency.as_str());
-    match &fill.source {
-        Source::Stream => writer.u8(0),
-        Source::Recovered { finding } => writer.u8(1).text(finding.as_str()),
-    };
-}
-
-const fn side_tag(side: Side) -> u8 {
-    match side {
-        Side::Buy => 1,
-        Side::Sell => 2,
-    }
+/// The digest of what an entry says, and of whom, whenever and why it says so.
+pub(crate) fn fact_digest(entry: &Entry) -> Digest {
+    let mut writer = Writer::with_capacity(128);
+    writer.u8(facts::tag(&entry.fact)).text(entry.account.as_str());
+    facts::write(&mut writer, &entry.fact);
+    Digest::tagged(FACT_DOMAIN, &writer.finish())
 }
 
 pub(crate) fn decode(body: &[u8]) -> Result<Stored, DecodeError> {
@@ -172,90 +143,102 @@ pub(crate) fn decode(body: &[u8]) -> Result<Stored, DecodeError> {
         2 => Some(Cause::Text(reader.text(Text::new)?)),
         _ => return Err(reader.wrong("an unknown cause")),
     };
-    let fact = read_fact(&mut reader, tag)?;
-    let terms = if matches!(fact, Fact::Filled(_)) { Some(read_terms(&mut reader)?) } else { None };
-    reader.finish()?;
-    Ok(Stored { entry: Entry { id, cause, account, at, journaled_at, fact }, terms })
-}
-
-fn read_fact(reader: &mut Reader<'_>, tag: u8) -> Result<Fact, DecodeError> {
-    Ok(match tag {
-        1 => Fact::Deposited { currency: reader.text(Currency::new)?, amount: reader.amount()? },
-        2 => Fact::Intended(Arc::new(read_intent(reader)?)),
-        3 => Fact::Order { order_id: reader.uuid()?, event: read_event(reader)? },
-        4 => Fact::Filled(read_fill(reader)?),
-        5 => Fact::Adjusted {
-            currency: reader.text(Currency::new)?,
-            amount: reader.amount()?,
-            reason: reader.text(Text::new)?,
-        },
-        6 => Fact::SnapshotTaken {
-            kind: Kind::from_tag(reader.u8()?)
-                .ok_or_else(|| reader.wrong("an unknown kind of snapshot"))?,
-            of_sequence: reader.u64()?,
-            checksum: Digest::from_bytes(reader.array()?),
-        },
-        _ => return Err(reader.wrong("an unknown fact")),
-    })
-}
-
-fn read_intent(reader: &mut Reader<'_>) -> Result<Intent, DecodeError> {
-    Ok(Intent {
-        order_id: reader.uuid()?,
-        tag: reader.uuid()?,
-        instrument: reader.text(InstrumentId::new)?,
-        side: read_side(reader)?,
-        quantity: reader.amount()?,
-        limit: reader.option_amount()?,
-        accept_by: Timestamp::from_millis(reader.i64()?),
-        strategy: reader.text(Strategy::new)?,
-    })
-}
-
-fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
-    Ok(match reader.u8()? {
-        1 => Event::Accepted { venue_order_id: reader.text(VenueOrderId::new)? },
-        2 => Event::Rejected { reason: reader.text(Text::new)? },
-        3 => Event::Cancelled,
-        4 => Event::Expired,
-        5 => Event::OutcomeUnknown,
-        6 => Event::Resolved(Resolution::Accepted {
-            venue_order_id: reader.text(VenueOrderId::new)?,
-        }),
-        7 => Event::Resolved(Resolution::NotApplied),
-        _ => return Err(reader.wrong("an unknown event of an order")),
-    })
-}
-
-fn read_fill(reader: &mut Reader<'_>) -> Result<Fill, DecodeError> {
-    Ok(Fill {
-        trade_id: reader.text(TradeId::new)?,
-        order_id: reader.uuid()?,
-        instrument: reader.text(InstrumentId::new)?,
-        side: read_side(reader)?,
-        quantity: reader.amount()?,
-        price: reader.amount()?,
-        fee: reader.amount()?,
-        fee_currency: reader.text(Currency::new)?,
-        source: match reader.u8()? {
-            0 => Source::Stream,
-            1 => Source::Recovered { finding: reader.text(Text::new)? },
-            _ => return Err(reader.wrong("an unknown source of a fill")),
-        },
-    })
-}
-
-fn read_side(reader: &mut Reader<'_>) -> Result<Side, DecodeError> {
-    match reader.u8()? {
-        1 => Ok(Side::Buy),
-        2 => Ok(Side::Sell),
-        _ => Err(reader.wrong("an unknown side")),
+    let mut fact = facts::read(&mut reader, tag)?;
+    let mut terms = facts::has_terms(&fact).then(|| read_terms(&mut reader)).transpose()?;
+    let strategy = reader.option_text(Strategy::new)?;
+    let portfolio = reader.option_text(Portfolio::new)?;
+    if let Fact::Filled(fill) = &mut fact {
+        read_more(&mut reader, fill)?;
     }
+    if let Some(terms) = &mut terms {
+        terms.rules = read_rules(&mut reader)?;
+    }
+    reader.finish()?;
+    let entry = Entry { id, cause, account, strategy, portfolio, at, journaled_at, fact };
+    Ok(Stored { entry, terms })
+}
+
+fn write_more(writer: &mut Writer, fill: &Fill) {
+    writer.option_amount(fill.cost).option_text(fill.leg.as_ref().map(LegId::as_str));
+    writer.u16(u16::try_from(fill.lots.len()).unwrap_or(u16::MAX));
+    for lot in &fill.lots {
+        writer.text(lot.trade_id.as_str()).amount(lot.quantity);
+    }
+}
+
+fn read_more(reader: &mut Reader<'_>, fill: &mut Fill) -> Result<(), DecodeError> {
+    fill.cost = reader.option_amount()?;
+    fill.leg = reader.option_text(LegId::new)?;
+    for _ in 0..reader.u16()? {
+        let (trade_id, quantity) = (reader.text(TradeId::new)?, reader.amount()?);
+        fill.lots.push(LotChoice { trade_id, quantity });
+    }
+    Ok(())
 }
 
 fn read_terms(reader: &mut Reader<'_>) -> Result<Terms, DecodeError> {
-    if reader.u8()? != LINEAR {
-        return Err(reader.wrong("an unknown kind of contract"));
+    let contract = match reader.u8()? {
+        1 => Contract::Linear,
+        2 => Contract::Spot,
+        3 => Contract::Inverse,
+        4 => Contract::Quanto,
+        _ => return Err(reader.wrong("an unknown kind of contract")),
+    };
+    let (multiplier, settlement) = (reader.amount()?, reader.text(Currency::new)?);
+    Ok(Terms { contract, multiplier, settlement, rules: None })
+}
+
+const fn contract_tag(contract: Contract) -> u8 {
+    match contract {
+        Contract::Linear => 1,
+        Contract::Spot => 2,
+        Contract::Inverse => 3,
+        Contract::Quanto => 4,
     }
-    Ok(Terms { multiplier: reader.amount()?, settlement: reader.text(Currency::new)? })
+}
+
+fn write_rules(writer: &mut Writer, rules: Option<&Rules>) {
+    let Some(rules) = rules else {
+        writer.u8(0);
+        return;
+    };
+    let method = match rules.method {
+        Method::Average => 1,
+        Method::Fifo => 2,
+        Method::Lifo => 3,
+        Method::Hifo => 4,
+        Method::Specific => 5,
+    };
+    let mode = if rules.mode == Mode::Netting { 1 } else { 2 };
+    let sequencing = if rules.sequencing == Sequencing::Arrival { 1 } else { 2 };
+    writer.u8(1).option_text(rules.base.as_ref().map(Currency::as_str));
+    writer.u8(method).u8(mode).u8(sequencing).u8(rules.fee_places);
+}
+
+fn read_rules(reader: &mut Reader<'_>) -> Result<Option<Rules>, DecodeError> {
+    match reader.u8()? {
+        0 => return Ok(None),
+        1 => {}
+        _ => return Err(reader.wrong("an unknown tag of rules")),
+    }
+    let base = reader.option_text(Currency::new)?;
+    let method = match reader.u8()? {
+        1 => Method::Average,
+        2 => Method::Fifo,
+        3 => Method::Lifo,
+        4 => Method::Hifo,
+        5 => Method::Specific,
+        _ => return Err(reader.wrong("an unknown method")),
+    };
+    let mode = match reader.u8()? {
+        1 => Mode::Netting,
+        2 => Mode::Hedging,
+        _ => return Err(reader.wrong("an unknown mode")),
+    };
+    let sequencing = match reader.u8()? {
+        1 => Sequencing::Arrival,
+        2 => Sequencing::EventTime,
+        _ => return Err(reader.wrong("an unknown sequencing")),
+    };
+    Ok(Some(Rules { base, method, mode, sequencing, fee_places: reader.u8()? }))
 }

@@ -10,6 +10,7 @@
 
 mod bytes;
 mod codec;
+mod facts;
 mod steps;
 mod verify;
 
@@ -25,7 +26,8 @@ use crate::entry::Entry;
 use crate::error::{DecodeError, JournalError};
 
 pub(crate) use bytes::Writer;
-pub(crate) use codec::{Terms, decode, encode};
+pub(crate) use codec::{Stored, Terms, decode, encode, fact_digest};
+pub(crate) use facts::has_terms;
 pub(crate) use verify::Chain;
 
 pub use verify::{verify, verify_against};

@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use crate::error::DecodeError;
 
 /// The version of the entries that are written.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 /// Makes a body of one version into one of the next; the first byte of a body is its version.
 type Step = fn(&[u8]) -> Result<Vec<u8>, DecodeError>;
 
 /// The step from version `n` is number `n - 1`.
-const STEPS: [Step; VERSION as usize - 1] = [];
+const STEPS: [Step; VERSION as usize - 1] = [from_1];
 
 /// The body in the version that is written.
 pub(super) fn latest(body: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
@@ -28,4 +28,21 @@ pub(super) fn latest(body: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
     let steps = usize::from(version).checked_sub(1).and_then(|done| STEPS.get(done..));
     let steps = steps.ok_or(DecodeError { what: "an entry of an unknown version", offset: 0 })?;
     steps.iter().try_fold(body.to_vec(), |body, step| step(&body)).map(Cow::Owned)
+}
+
+/// Version 2 says at the end of an entry what version 1 did not know: strategy and portfolio, of a fill also the stated
+/// cost, its leg and lots, and of what has terms the rules of the position.
+fn from_1(body: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    const FILLED: u8 = 4;
+    let torn = DecodeError { what: "the bytes end", offset: body.len() };
+    let (header, rest) = body.split_first_chunk::<5>().ok_or(torn)?;
+    let nothing: &[u8] = match rest.first() {
+        // No strategy, no portfolio, no cost, no leg, no lots (16 bits), no rules.
+        Some(&FILLED) => &[0, 0, 0, 0, 0, 0, 0],
+        _ => &[0, 0],
+    };
+    let [_, length @ ..] = header;
+    let more = u32::try_from(nothing.len()).unwrap_or(0);
+    let length = u32::from_be_bytes(*length).checked_add(more).ok_or(torn)?.to_be_bytes();
+    Ok([&[2], &length[..], rest, nothing].concat())
 }

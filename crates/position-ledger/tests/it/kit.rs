@@ -1,7 +1,7 @@
 //! Short forms that every story uses.
 
 use backstop_clock::Timestamp;
-use backstop_position_ledger::fill::{Fill, Side, Source, TradeId};
+use backstop_position_ledger::fill::{Fill, Side, TradeId};
 use backstop_position_ledger::order::{Event, Intent, Strategy};
 use backstop_position_ledger::{
     Account, Amount, Currency, Durability, Entry, Fact, Instrument, InstrumentId, Instruments,
@@ -74,17 +74,8 @@ pub(crate) fn intent(number: u128, quantity: &str) -> Intent {
 
 /// A fee-less buy of order 1; stories change what they are about.
 pub(crate) fn fill(trade_id: &str, quantity: &str, price: &str) -> Fill {
-    Fill {
-        trade_id: TradeId::new(trade_id).unwrap(),
-        order_id: order_id(1),
-        instrument: instrument_id("EUR/USD"),
-        side: Side::Buy,
-        quantity: amount(quantity),
-        price: amount(price),
-        fee: Amount::ZERO,
-        fee_currency: currency("USD"),
-        source: Source::Stream,
-    }
+    let what = (Side::Buy, amount(quantity), amount(price));
+    Fill::new(TradeId::new(trade_id).unwrap(), order_id(1), instrument_id("EUR/USD"), what)
 }
 
 pub(crate) fn event(number: u128, event: Event) -> Fact {

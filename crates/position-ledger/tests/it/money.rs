@@ -28,7 +28,7 @@ fn a_balance_is_the_sum_of_its_parts() {
     charged.fee = amount("0.25");
     apply(&mut ledger, &mut desk, Fact::Filled(charged));
     let mut elsewhere = fill("t2", "1", "1.1");
-    (elsewhere.fee, elsewhere.fee_currency) = (amount("0.01"), currency("BNB"));
+    (elsewhere.fee, elsewhere.fee_currency) = (amount("0.01"), Some(currency("BNB")));
     apply(&mut ledger, &mut desk, Fact::Filled(elsewhere));
     assert_eq!(
         (total(&ledger, "USD"), total(&ledger, "BNB")),

@@ -87,7 +87,7 @@ fn every_transition_is_as_the_table_says() {
                     Ok(Outcome::Duplicate) => 'd',
                     Ok(Outcome::Conflict(_)) => 'c',
                     Err(AppendError::Transition { .. }) => 'e',
-                    Err(other) => panic!("{other}"),
+                    other => panic!("{other:?}"),
                 };
             assert_eq!(outcome, expected, "{news:?} after {from:?}");
             assert_eq!(ledger.head() == head, expected != 'a');

@@ -16,7 +16,7 @@ fn traded() -> (Ledger, Desk) {
     let mut bought = fill("t1", "2", "100");
     bought.fee = amount("0.1");
     let mut sold = fill("t2", "1", "110");
-    (sold.side, sold.fee, sold.fee_currency) = (Side::Sell, amount("0.2"), currency("BNB"));
+    (sold.side, sold.fee, sold.fee_currency) = (Side::Sell, amount("0.2"), Some(currency("BNB")));
     let mut bund = fill("t1", "2", "130");
     (bund.side, bund.instrument) = (Side::Sell, instrument_id("BUND"));
     for fill in [bought, sold, bund] {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use backstop_clock::Timestamp;
+use backstop_position_ledger::action::LegId;
 use backstop_position_ledger::error::SnapshotError;
 use backstop_position_ledger::fill::Legs;
-use backstop_position_ledger::pnl::Snapshot;
+use backstop_position_ledger::pnl::{Rates, Snapshot};
 use backstop_position_ledger::position::Position;
 use backstop_position_ledger::{Account, Amount, Books, Outcome};
 use serde_json::{Value, json};
 
-use super::{Checked, OCCASION, Rejection};
+use super::events::Rejection;
+use super::{Checked, OCCASION};
 use crate::kit::{amount, currency, instrument_id};
 
 pub(super) fn equal(key: &str, expected: Option<&Value>, found: &Value) -> Checked {
@@ -52,6 +54,8 @@ pub(super) fn snapshot(books: &Books, marks: &Value) -> Snapshot {
 pub(super) fn result(found: &Result<Outcome, Rejection>, expected: &Value) -> Checked {
     let (word, rejection) = match found {
         Ok(Outcome::Applied { .. }) => ("applied", None),
+        Ok(Outcome::Voided { .. }) => ("voided", None),
+        Ok(Outcome::Recorded { .. }) => ("recorded", None),
         Ok(Outcome::Duplicate) => ("duplicate", None),
         Ok(Outcome::Conflict(_)) => ("conflict", None),
         Err(rejection) => ("rejected", Some(rejection)),
@@ -111,11 +115,40 @@ pub(super) fn state(books: &Books, expected: &Value) -> Checked {
         Some(rows) => positions(books, rows)?,
         None => match books.positions().as_slice() {
             [single] => position(books, *single, expected)?,
-            [] if expected.get("qty").is_none() => {}
+            [] => nothing(expected)?,
             several => return Err(format!("expected one position, found {}", several.len())),
         },
     }
+    total_at(&books.positions(), expected)?;
+    if expected.get("net_qty").is_some() {
+        let id = books.instruments().iter().next().ok_or("no instrument")?.id();
+        let net = books.net_quantity(&Account::new("A").unwrap(), id).unwrap();
+        figure("net_qty", expected.get("net_qty"), Some(net))?;
+    }
     totals(books, expected)
+}
+
+/// What is expected of a position on which nothing was ever booked.
+fn nothing(expected: &Value) -> Checked {
+    for key in ["qty", "open_cost", "realized_gross", "funding", "income", "cash_in_lieu"] {
+        figure(key, expected.get(key), Some(Amount::ZERO))?;
+    }
+    figure("average_price", expected.get("average_price"), None)
+}
+
+fn total_at(positions: &[Position<'_>], expected: &Value) -> Checked {
+    let failed = |error| format!("{error}");
+    for row in expected["total_at"].as_array().into_iter().flatten() {
+        let mark = amount(row["mark"].as_str().ok_or("no mark")?);
+        let mut total = Amount::ZERO;
+        for position in positions {
+            let unrealized = position.unrealized(mark).map_err(failed)?;
+            let own = position.realized_gross().checked_add(unrealized).map_err(failed)?;
+            total = total.checked_add(own).map_err(failed)?;
+        }
+        figure("total_at", row.get("value"), Some(total))?;
+    }
+    Ok(())
 }
 
 fn positions(books: &Books, rows: &[Value]) -> Checked {
@@ -123,10 +156,13 @@ fn positions(books: &Books, rows: &[Value]) -> Checked {
         books.positions().iter().filter(|position| !position.quantity().is_zero()).count();
     for row in rows {
         let account = Account::new(row["account"].as_str().unwrap_or("A")).unwrap();
-        let id = instrument_id(row["instrument"].as_str().ok_or("a position without instrument")?);
-        let found = books
-            .position(&account, &id)
-            .ok_or_else(|| format!("no position {id} of {account}"))?;
+        let only = books.instruments().iter().next().ok_or("no instrument")?.id().clone();
+        let id = row["instrument"].as_str().map_or(only, instrument_id);
+        let found = match row["leg"].as_str() {
+            Some(leg) => books.leg(&account, &id, &LegId::new(leg).unwrap()),
+            None => books.position(&account, &id),
+        };
+        let found = found.ok_or_else(|| format!("no position {id} of {account}"))?;
         open -= usize::from(!found.quantity().is_zero());
         position(books, found, row).map_err(|why| format!("{id} of {account}: {why}"))?;
     }
@@ -176,18 +212,41 @@ fn position(books: &Books, position: Position<'_>, expected: &Value) -> Checked 
         };
         figure("unrealized_at", row.get("value"), line(snapshot(books, &marks)))?;
     }
-    for row in expected["total_at"].as_array().into_iter().flatten() {
-        let unrealized =
-            position.unrealized(amount(row["mark"].as_str().ok_or("no mark")?)).map_err(failed)?;
-        let total = position.realized_gross().checked_add(unrealized).map_err(failed)?;
-        figure("total_at", row.get("value"), Some(total))?;
-    }
+    figure("funding", expected.get("funding"), Some(position.funding()))?;
+    figure("income", expected.get("income"), Some(position.income()))?;
+    figure("cash_in_lieu", expected.get("cash_in_lieu"), Some(position.cash_in_lieu()))?;
+    rates(position, expected)?;
+    lots(position, expected)?;
     cycles(books, position, expected)
+}
+
+fn rates(position: Position<'_>, expected: &Value) -> Checked {
+    for row in expected["realized_net_with_rates"].as_array().into_iter().flatten() {
+        let mut rates = Rates::into(position.instrument().settlement().clone());
+        for (code, rate) in row["rates"].as_object().into_iter().flatten() {
+            let rate = amount(rate.as_str().ok_or("a rate that is no text")?);
+            rates = rates.with_rate(currency(code), rate).map_err(|error| error.to_string())?;
+        }
+        let net = position.realized_net_at(&rates).map_err(|error| error.to_string())?;
+        figure("realized_net_with_rates", row.get("value"), Some(net))?;
+    }
+    Ok(())
+}
+
+fn lots(position: Position<'_>, expected: &Value) -> Checked {
+    let Some(rows) = expected["lots"].as_array() else { return Ok(()) };
+    let lots = position.lots();
+    equal("lots", Some(&json!(rows.len())), &json!(lots.len()))?;
+    for (row, lot) in rows.iter().zip(lots) {
+        figure("qty", row.get("qty"), Some(lot.quantity))?;
+        figure("price", row.get("price"), Some(lot.price))?;
+    }
+    Ok(())
 }
 
 fn cycles(books: &Books, position: Position<'_>, expected: &Value) -> Checked {
     let Some(rows) = expected["closed_cycles"].as_array() else { return Ok(()) };
-    let found = books.closed_cycles(position.account(), position.instrument().id());
+    let found = books.closed_cycles(position.account(), position.instrument().id(), position.leg());
     let found = found.map_err(|error| error.to_string())?;
     if rows.len() != found.len() {
         return Err(format!("closed_cycles: expected {}, found {found:?}", rows.len()));

@@ -1,24 +1,23 @@
 //! Acceptance scenarios from JSON files; this module plays a case, its siblings judge it.
 
+mod events;
 mod expect;
 mod gate;
 
 use std::collections::BTreeMap;
 
 use backstop_clock::Timestamp;
-use backstop_position_ledger::error::{AmountError, AppendError, Fault, NameError, VerifyError};
-use backstop_position_ledger::fill::{Fill, Side, Source, TradeId};
+use backstop_position_ledger::error::{Fault, VerifyError};
 use backstop_position_ledger::journal::{Checkpoint, Record, verify_against};
 use backstop_position_ledger::pnl::{Kind, Snapshot};
 use backstop_position_ledger::{
-    Account, Amount, Books, Currency, Durability, Entry, Fact, Instrument, InstrumentId,
-    Instruments, Ledger, MemoryJournal, Outcome,
+    Account, Books, Durability, Entry, InstrumentId, Instruments, Ledger, MemoryJournal, Outcome,
 };
 use backstop_testkit::scenarios::{self, Verdict};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::kit::{amount, currency, instrument_id};
+use crate::kit::{amount, currency};
+use events::Rejection;
 
 #[test]
 fn scenarios() {
@@ -76,14 +75,9 @@ impl Book {
         let single = case.get("instrument").map(std::slice::from_ref);
         let listed =
             single.or(case["instruments"].as_array().map(Vec::as_slice)).ok_or("no instruments")?;
-        let mut contracts = Vec::new();
-        let mut known = vec![];
+        let (mut contracts, mut known) = (Vec::new(), Vec::new());
         for row in listed {
-            let steps = (amount(text(row, "price_step")?), amount(text(row, "lot_step")?));
-            let id = instrument_id(text(row, "id")?);
-            let contract =
-                Instrument::new(id, currency(text(row, "settlement")?), steps.0, steps.1).unwrap();
-            contracts.push(contract.with_multiplier(amount(text(row, "multiplier")?)).unwrap());
+            contracts.push(events::instrument(row, case)?);
             known.extend([text(row, "base")?, text(row, "quote")?]);
         }
         known.extend(case["currencies"].as_array().into_iter().flatten().filter_map(Value::as_str));
@@ -106,7 +100,6 @@ impl Book {
     fn step(&mut self, event: &Value) -> Checked {
         let expected = &event["expect"];
         match text(event, "do")? {
-            "fill" => self.fill(event),
             "repeat" => self.repeat(event),
             "check" => expect::state(self.ledger.books(), expected),
             "state_at" => {
@@ -128,7 +121,7 @@ impl Book {
             }
             "tamper" => self.tamper(event),
             "verify" => self.verify(event),
-            other => Err(format!("unknown event {other}")),
+            _ => self.entry(event),
         }
     }
 
@@ -145,53 +138,47 @@ impl Book {
         Ok(())
     }
 
-    fn fill(&mut self, event: &Value) -> Checked {
+    fn entry(&mut self, event: &Value) -> Checked {
         let (before, expected) = (self.ledger.books().clone(), &event["expect"]);
         let result = self.book(event);
-        if !matches!(result, Ok(Outcome::Applied { .. })) && *self.ledger.books() != before {
-            return Err("a fill that was not applied changed the books".to_owned());
+        let booked = matches!(
+            result,
+            Ok(Outcome::Applied { .. } | Outcome::Voided { .. } | Outcome::Recorded { .. })
+        );
+        if !booked && *self.ledger.books() != before {
+            return Err("an event that was not booked changed the books".to_owned());
+        }
+        if booked && self.ledger.version() != before.sequence() + 1 {
+            return Err("an event that was booked is not one entry".to_owned());
         }
         expect::result(&result, expected)?;
         if expected.get("legs").is_none() {
             return Ok(());
         }
         let booked = self.ledger.books().fills().last().ok_or("no fill was booked")?;
-        expect::legs(&booked.legs().map_err(|error| error.to_string())?, &expected["legs"])
+        let (id, trade_id) = (&booked.fill.instrument, &booked.fill.trade_id);
+        let legs = self.ledger.books().legs(&booked.account, id, trade_id);
+        let legs = legs.map_err(|error| error.to_string())?.ok_or("no legs")?;
+        expect::legs(&legs, &expected["legs"])
     }
 
     fn book(&mut self, event: &Value) -> Result<Outcome, Rejection> {
-        let instrument = event["instrument"].as_str().unwrap_or(&self.instrument).to_owned();
-        let default_fee = self.quote(&instrument);
-        let fee = event["fee"].as_str().unwrap_or("0");
-        let fill = Fill {
-            trade_id: TradeId::new(event["trade_id"].as_str().unwrap_or_default())?,
-            order_id: order_id(event["order_id"].as_str().unwrap_or_default()),
-            instrument: InstrumentId::new(&instrument)?,
-            side: if event["side"] == "buy" { Side::Buy } else { Side::Sell },
-            quantity: read("qty", event["qty"].as_str())?,
-            price: read("price", event["price"].as_str())?,
-            fee: read("fee", Some(fee))?,
-            fee_currency: Currency::new(event["fee_currency"].as_str().unwrap_or(&default_fee))?,
-            source: Source::Stream,
-        };
+        let instrument = event["instrument"].as_str().unwrap_or(&self.instrument);
+        let known = InstrumentId::new(instrument).ok();
+        let terms = known.and_then(|id| self.ledger.books().instruments().find(&id).cloned());
+        let fact = events::fact(event, instrument, terms.as_ref())?;
         self.entries += 1;
         let at = Timestamp::from_millis(event["at_ms"].as_i64().unwrap_or_default());
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.entries.to_be_bytes());
         let account = Account::new(event["account"].as_str().unwrap_or("A"))?;
-        let entry = Entry::new(Entry::id_at(at, random), account, at, Fact::Filled(fill));
+        let entry = Entry::new(Entry::id_at(at, random), account, at, fact);
         let version = event["expected_version"].as_u64();
         if version.is_none() {
             return Ok(self.ledger.append(&entry, Durability::Grouped)?);
         }
         let mut outcomes = self.ledger.append_all(&[entry], version, Durability::Grouped)?;
         Ok(outcomes.remove(0))
-    }
-
-    fn quote(&self, instrument: &str) -> String {
-        let known = InstrumentId::new(instrument).ok();
-        let known = known.and_then(|id| self.ledger.books().instruments().find(&id).cloned());
-        known.map_or_else(|| "USDT".to_owned(), |contract| contract.quote().to_string())
     }
 
     fn replay(&self, expected: &Value) -> Checked {
@@ -214,8 +201,15 @@ impl Book {
     fn edit(&mut self, event: &Value) -> Checked {
         let mut content = serde_json::to_value(self.snapshot(event, "name")?)
             .map_err(|error| error.to_string())?;
-        let pointer =
-            format!("/{}", text(event, "field")?.replace(['.', '['], "/").replace(']', ""));
+        let path = text(event, "field")?.replace(['.', '['], "/").replace(']', "");
+        let path = path.replace("/qty", "/quantity").replace("/average_price", "/average");
+        let pointer = format!("/{path}");
+        // A total is kept per currency; any of them will do.
+        let total = content.pointer(&pointer).and_then(Value::as_object);
+        let pointer = match total.and_then(|sums| sums.keys().next()) {
+            Some(code) => format!("{pointer}/{code}"),
+            None => pointer,
+        };
         let field = content.pointer_mut(&pointer).ok_or_else(|| format!("no field {pointer}"))?;
         let held = amount(field.as_str().ok_or("the field is no amount")?);
         *field = json!(held.checked_add(amount(text(event, "add")?)).unwrap());
@@ -272,66 +266,6 @@ impl Book {
         expect::equal("ok", expected.get("ok"), &json!(ok))?;
         expect::equal("first_bad_seq", expected.get("first_bad_seq"), &bad)?;
         expect::equal("torn_seq", expected.get("torn_seq"), &torn)
-    }
-}
-
-/// A case names orders by text; any mapping to UUIDs that keeps them apart will do.
-fn order_id(name: &str) -> Uuid {
-    let spread = |hash: u128, byte: u8| {
-        (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
-    };
-    Uuid::from_u128(name.bytes().fold(0x6c62_272e_07bb_0142, spread))
-}
-
-/// Why a fill was not taken, in the words of the format.
-#[derive(Debug)]
-struct Rejection {
-    error: &'static str,
-    field: Option<&'static str>,
-    versions: Option<(u64, u64)>,
-}
-
-impl Rejection {
-    const fn validation(field: &'static str) -> Self {
-        Self { error: "validation", field: Some(field), versions: None }
-    }
-
-    const fn of(error: &'static str) -> Self {
-        Self { error, field: None, versions: None }
-    }
-}
-
-/// Reads an amount of an event; the largest ones stand for what a fill can carry.
-fn read(field: &'static str, text: Option<&str>) -> Result<Amount, Rejection> {
-    let parsed = match text {
-        Some("MAX_QTY" | "MAX_PRICE") => Ok(Amount::MAX),
-        Some(text) => text.parse(),
-        None => Err(AmountError::Syntax),
-    };
-    parsed.map_err(|error| match error {
-        AmountError::Overflow => Rejection::of("overflow"),
-        _ => Rejection::validation(field),
-    })
-}
-
-impl From<NameError> for Rejection {
-    fn from(error: NameError) -> Self {
-        Self::validation(error.what)
-    }
-}
-
-impl From<AppendError> for Rejection {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Invalid(invalid) if invalid.field == "quantity" => Self::validation("qty"),
-            AppendError::Invalid(invalid) => Self::validation(invalid.field),
-            AppendError::UnknownInstrument(_) => Self::of("unknown_instrument"),
-            AppendError::Amount { source: AmountError::Overflow, .. } => Self::of("overflow"),
-            AppendError::VersionConflict { expected, actual } => {
-                Self { error: "version_conflict", field: None, versions: Some((expected, actual)) }
-            }
-            other => panic!("not an error of the format: {other}"),
-        }
     }
 }
 

@@ -1,0 +1,718 @@
+//! Booking fills, and what the venue says of them later.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use backstop_clock::Timestamp;
+
+use crate::amount::Amount;
+use crate::archive::{Booking, Kept, Place};
+use crate::books::{Amended, Books, Desk, Hint, Op, Pair, Slot, Track};
+use crate::change::{Undo, index};
+use crate::entry::Entry;
+use crate::error::{AppendError, Difference, Invalid};
+use crate::fill::{Correction, Fill, LotChoice, Side, Void};
+use crate::instrument::Instrument;
+use crate::money::Part;
+use crate::name::{Account, Currency, LegId, TradeId};
+use crate::order::Order;
+use crate::posting::{Posting, desk_of};
+use crate::rules::{Contract, Method, Mode, Sequencing};
+use crate::state::{Birth, Holding, Sink, State, Trade, Traded, of};
+
+/// Lots that one fill can name.
+const LOTS_MAX: usize = 1_000;
+
+/// What of a fill counts: less what is void, at the price it was restated to.
+#[derive(Clone, Debug)]
+pub(crate) struct Deal<'a> {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) trade_id: &'a TradeId,
+    pub(crate) side: Side,
+    pub(crate) quantity: Amount,
+    pub(crate) price: Amount,
+    pub(crate) cost: Option<Amount>,
+    pub(crate) fee: Amount,
+    pub(crate) fee_currency: &'a Currency,
+    pub(crate) lots: Cow<'a, [LotChoice]>,
+}
+
+impl<'a> Deal<'a> {
+    fn of_fill((sequence, at): (u64, Timestamp), fill: &'a Fill, terms: &'a Instrument) -> Self {
+        Self {
+            sequence,
+            at,
+            trade_id: &fill.trade_id,
+            side: fill.side,
+            quantity: fill.quantity,
+            price: fill.price,
+            cost: fill.cost,
+            fee: fill.fee,
+            fee_currency: fill.fee_currency.as_ref().unwrap_or_else(|| terms.settlement()),
+            lots: Cow::Borrowed(&fill.lots),
+        }
+    }
+
+    pub(crate) fn of_kept(kept: &'a Kept, lots: &'a [LotChoice], terms: &'a Instrument) -> Self {
+        Self {
+            sequence: kept.sequence,
+            at: kept.at,
+            trade_id: &kept.trade_id,
+            side: kept.side,
+            quantity: kept.quantity,
+            price: kept.price,
+            cost: kept.cost,
+            fee: kept.fee,
+            fee_currency: kept.fee_currency.as_ref().unwrap_or_else(|| terms.settlement()),
+            lots: Cow::Borrowed(lots),
+        }
+    }
+
+    /// Applies what was said later; fee and stated cost shrink with the quantity.
+    pub(crate) fn amend(
+        mut self,
+        amended: Option<&Amended>,
+        terms: &Instrument,
+    ) -> Result<Self, AppendError> {
+        let Some(amended) = amended else { return Ok(self) };
+        if let Some((price, cost)) = amended.restated {
+            (self.price, self.cost) = (price, cost);
+        }
+        if amended.voided.is_zero() {
+            return Ok(self);
+        }
+        let whole = self.quantity;
+        let left = whole.checked_sub(amended.voided).map_err(of("quantity"))?;
+        let fee = self.fee.mul_div_at(left, whole, terms.fee_places());
+        self.fee = if left.is_zero() { Amount::ZERO } else { fee.map_err(of("fee"))? };
+        if let Some(cost) = self.cost {
+            self.cost = Some(cost.mul_div(left, whole).map_err(of("cost"))?);
+        }
+        let lots = std::mem::take(self.lots.to_mut());
+        self.lots = Cow::Owned(first_of(lots, left)?);
+        self.quantity = left;
+        Ok(self)
+    }
+
+    /// The fee where it is taken out of the quantity.
+    fn base_fee(&self, terms: &Instrument) -> Amount {
+        let in_kind = terms.contract() == Contract::Spot && terms.base() == Some(self.fee_currency);
+        if in_kind { self.fee } else { Amount::ZERO }
+    }
+}
+
+/// The choices up to a total quantity.
+fn first_of(lots: Vec<LotChoice>, mut left: Amount) -> Result<Vec<LotChoice>, AppendError> {
+    let mut kept = Vec::with_capacity(lots.len());
+    for mut lot in lots {
+        lot.quantity = lot.quantity.min(left);
+        left = left.checked_sub(lot.quantity).map_err(of("lots"))?;
+        if lot.quantity.is_positive() {
+            kept.push(lot);
+        }
+    }
+    Ok(kept)
+}
+
+impl State {
+    /// Books what counts of a fill: the trade, then its fee.
+    pub(crate) fn deal(
+        &mut self,
+        terms: &Instrument,
+        deal: &Deal<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Traded, AppendError> {
+        if deal.quantity.is_zero() {
+            return Ok(Traded::default());
+        }
+        let (sequence, at) = (deal.sequence, deal.at);
+        let age = key(terms, sequence, at);
+        let trade = Trade {
+            side: deal.side,
+            quantity: deal.quantity,
+            price: deal.price,
+            value: deal.cost,
+            base_fee: deal.base_fee(terms),
+            lots: (terms.method() == Method::Specific).then_some(&*deal.lots),
+            opening: Birth { sequence, at, trade_id: Some(deal.trade_id), age },
+        };
+        let traded = self.trade(terms, &trade, sink)?;
+        self.charge(deal.fee_currency, deal.fee, sink)?;
+        Ok(traded)
+    }
+}
+
+/// What decides the order of operations on an instrument.
+pub(crate) const fn key(terms: &Instrument, sequence: u64, at: Timestamp) -> (Timestamp, u64) {
+    match terms.sequencing() {
+        Sequencing::Arrival => (Timestamp::EPOCH, sequence),
+        Sequencing::EventTime => (at, sequence),
+    }
+}
+
+/// The sums of a position that balances follow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sums {
+    holding: Holding,
+    carried: Amount,
+    income: Amount,
+}
+
+impl Sums {
+    pub(crate) const fn of(state: &State) -> Self {
+        Self { holding: state.holding, carried: state.carried, income: state.income }
+    }
+
+    /// What moved in cash.
+    fn cash(&self) -> Result<Amount, crate::error::AmountError> {
+        self.holding.cash_flow.checked_sub(self.carried)
+    }
+}
+
+impl Books {
+    pub(crate) fn post_fill(
+        &mut self,
+        sequence: u64,
+        entry: &Entry,
+        fill: &Fill,
+    ) -> Result<Posting, AppendError> {
+        let known = self.pair_number(&entry.account, &fill.instrument);
+        let number = match known.and_then(|pair| self.pair(pair)) {
+            Some(pair) => Some(pair.instrument),
+            None => self.instruments.number(&fill.instrument),
+        };
+        let instruments = Arc::clone(&self.instruments);
+        let unknown = || AppendError::UnknownInstrument(fill.instrument.clone());
+        let terms = number.and_then(|number| instruments.at(number)).ok_or_else(unknown)?;
+        self.check_fill(terms, fill)?;
+        if let Some(place) = known.and_then(|pair| self.fills.find(pair, &fill.trade_id)) {
+            return Ok(match self.difference(place, fill, terms) {
+                None => Posting::Duplicate,
+                Some(difference) => Posting::Conflict(difference),
+            });
+        }
+        if !self.fills.has_room() {
+            return Err(AppendError::Full);
+        }
+        let pair = match known {
+            Some(pair) => pair,
+            None => self.add_pair(&entry.account, terms, number.unwrap_or_default()),
+        };
+        let voided = self.take_waiting(pair, fill)?;
+        let slot = self.slot_at(pair, fill.leg.as_ref());
+        let desk = self.fill_order(entry, fill, voided)?;
+        let share = self.share_for(slot, &desk);
+        let place = self.keep((sequence, entry), fill, (pair, slot, share))?;
+        let is_void = voided == fill.quantity;
+        if !voided.is_zero() {
+            // A row that is taken back takes this with it.
+            let amended = Amended { voided, restated: None };
+            self.amended.insert(place, amended);
+        }
+        let deal = Deal::of_fill((sequence, entry.at), fill, terms);
+        let deal = deal.amend(self.amended.get(&place).filter(|_| !voided.is_zero()), terms)?;
+        for slot in [Some(slot), share].into_iter().flatten() {
+            self.book_deal(slot, place, &deal, terms)?;
+        }
+        Ok(if is_void { Posting::Voided } else { Posting::Applied })
+    }
+
+    fn check_fill(&self, terms: &Instrument, fill: &Fill) -> Result<(), AppendError> {
+        Invalid::unless_positive("quantity", fill.quantity)?;
+        terms.check_price("price", fill.price)?;
+        if terms.is_inverse()
+            && let Some(cost) = fill.cost
+        {
+            Invalid::unless_positive("cost", cost)?;
+        }
+        if let Some(currency) = fill.fee_currency.as_ref()
+            && currency != terms.settlement()
+        {
+            self.check_currency("fee_currency", currency)?;
+        }
+        check_leg(terms, fill.leg.as_ref())?;
+        if fill.lots.is_empty() {
+            return Ok(());
+        }
+        if terms.method() != Method::Specific {
+            let rule = "be named only where the method is that of specific lots";
+            return Err(Invalid::new("lots", fill.lots.len(), rule).into());
+        }
+        if fill.lots.len() > LOTS_MAX {
+            return Err(Invalid::new("lots", fill.lots.len(), "be at most 1000").into());
+        }
+        let quantities = fill.lots.iter().map(|lot| lot.quantity);
+        Ok(quantities.into_iter().try_for_each(|lot| Invalid::unless_positive("lots", lot))?)
+    }
+
+    /// The first part of the content in which `offered` differs from the fill at a place.
+    fn difference(&self, place: Place, offered: &Fill, terms: &Instrument) -> Option<Difference> {
+        let kept = self.fills.get(place)?;
+        let leg = self.slot_of(&kept).and_then(|slot| self.slot(slot)?.leg.clone());
+        let held = kept.into_fill((terms.id(), terms.settlement()), leg, Vec::new());
+        let restated = self.amended.get(&place).and_then(|amended| amended.restated);
+        let found = difference(&held, offered, terms);
+        // The venue may tell of the fill as it was, or as it is now.
+        let (Some(_), Some((price, cost))) = (&found, restated) else { return found };
+        difference(&Fill { price, cost, ..held }, offered, terms).and(found)
+    }
+
+    /// How much of a fill was void before it came.
+    fn take_waiting(&mut self, pair: u32, fill: &Fill) -> Result<Amount, AppendError> {
+        if self.waiting.is_empty() {
+            return Ok(Amount::ZERO);
+        }
+        let key = (pair, fill.trade_id.clone());
+        let Some(waiting) = self.waiting.remove(&key) else { return Ok(Amount::ZERO) };
+        self.trail.rest.push(Undo::Waiting(Box::new((key, Some(waiting)))));
+        let voided = waiting.unwrap_or(fill.quantity);
+        if voided > fill.quantity {
+            return Err(AppendError::ExcessVoid {
+                trade_id: fill.trade_id.clone(),
+                traded: fill.quantity,
+                offered: voided,
+            });
+        }
+        Ok(voided)
+    }
+
+    /// Counts the fill to its order, if the books have it, and gives who wanted it.
+    fn fill_order(
+        &mut self,
+        entry: &Entry,
+        fill: &Fill,
+        voided: Amount,
+    ) -> Result<Desk, AppendError> {
+        let mut desk = desk_of(entry);
+        // No order is the common case of books that only follow a venue.
+        if self.orders.is_empty() {
+            return Ok(desk);
+        }
+        let Some(order) = self.order_of(entry, fill)? else { return Ok(desk) };
+        if desk.strategy.is_none() {
+            desk.strategy = Some(order.intent().strategy.clone());
+        }
+        if desk.portfolio.is_none() {
+            desk.portfolio = order.portfolio().cloned();
+        }
+        let counted = fill.quantity.checked_sub(voided).map_err(of("filled"))?;
+        if counted.is_positive() {
+            let total = order.filled().checked_add(counted).map_err(of("filled"))?;
+            let mut order = Box::new(order.clone());
+            order.fill(total);
+            self.swap_order(fill.order_id, Some(order));
+        }
+        Ok(desk)
+    }
+
+    /// The order of a fill, if the books have it; a fill that contradicts it is refused.
+    fn order_of(&self, entry: &Entry, fill: &Fill) -> Result<Option<&Order>, AppendError> {
+        let Some(order) = self.orders.get(&fill.order_id) else { return Ok(None) };
+        let intent = order.intent();
+        if order.account() != &entry.account {
+            return Err(Invalid::new("account", &entry.account, "be that of the order").into());
+        }
+        if intent.instrument != fill.instrument {
+            return Err(Invalid::new("instrument", &fill.instrument, "be that of the order").into());
+        }
+        if intent.side != fill.side {
+            return Err(Invalid::new("side", fill.side.as_str(), "be that of the order").into());
+        }
+        Ok(Some(order))
+    }
+
+    fn keep(
+        &mut self,
+        (sequence, entry): (u64, &Entry),
+        fill: &Fill,
+        (pair, slot, share): (u32, u32, Option<u32>),
+    ) -> Result<Place, AppendError> {
+        let first = self.pair(pair).and_then(|pair| pair.legs.first().copied());
+        let terms = self.pair(pair).and_then(|pair| self.instruments.at(pair.instrument));
+        let settlement = terms.map(Instrument::settlement).ok_or(AppendError::Full)?;
+        let slot = (first != Some(slot)).then_some(slot);
+        let booking = Booking { pair, slot, share, sequence, at: entry.at, settlement };
+        let place = self.fills.push(&booking, fill).ok_or(AppendError::Full)?;
+        self.trail.rest.push(Undo::FillKept(place));
+        if !fill.lots.is_empty() {
+            drop(self.choices.insert(place, fill.lots.clone().into_boxed_slice()));
+        }
+        Ok(place)
+    }
+
+    /// Books a deal on a position or a share: at its end, or where it belongs by time.
+    fn book_deal(
+        &mut self,
+        number: u32,
+        place: Place,
+        deal: &Deal<'_>,
+        terms: &Instrument,
+    ) -> Result<(), AppendError> {
+        let in_order = self.add_op(number, Op::Fill(place), terms, (deal.sequence, deal.at));
+        if !in_order {
+            return self.rederive(number);
+        }
+        let Some(slot) = self.slots.get_mut(index(number)) else { return Ok(()) };
+        let before = Sums::of(&slot.state);
+        self.trail.holdings.push((number, slot.state.holding, slot.state.trades));
+        let mut sink = Sink::of(&mut self.trail.rest, number);
+        slot.state.deal(terms, deal, &mut sink)?;
+        if slot.main.is_some() {
+            return Ok(());
+        }
+        self.settle(number, &before, &[(deal.fee_currency, deal.fee)], terms)
+    }
+
+    /// Puts an operation into the history of a slot, and tells whether it is the last one.
+    pub(crate) fn add_op(
+        &mut self,
+        number: u32,
+        op: Op,
+        terms: &Instrument,
+        (sequence, at): (u64, Timestamp),
+    ) -> bool {
+        let key = key(terms, sequence, at);
+        let Some(slot) = self.slots.get(index(number)) else { return true };
+        let in_order = key >= slot.track.last;
+        let place = if in_order {
+            slot.ops.len()
+        } else {
+            slot.ops.partition_point(|op| self.op_key(*op, terms) <= key)
+        };
+        let Some(slot) = self.slots.get_mut(index(number)) else { return true };
+        let track = Track { last: key.max(slot.track.last), active: at.max(slot.track.active) };
+        self.trail.rest.push(Undo::Track(number, std::mem::replace(&mut slot.track, track)));
+        slot.ops.insert(place, op);
+        self.trail.rest.push(Undo::OpAdded(number, place));
+        in_order
+    }
+
+    /// What decides the place of an operation.
+    pub(crate) fn op_key(&self, op: Op, terms: &Instrument) -> (Timestamp, u64) {
+        let times = match op {
+            Op::Fill(place) => self.fills.get(place).map(|kept| (kept.sequence, kept.at)),
+            Op::Deed(number) => self.deeds.get(index(number)).map(|deed| (deed.sequence, deed.at)),
+        };
+        let (sequence, at) = times.unwrap_or_default();
+        key(terms, sequence, at)
+    }
+
+    /// Moves the balances of an account by what a position moved, and by its fees.
+    pub(crate) fn settle(
+        &mut self,
+        number: u32,
+        before: &Sums,
+        fees: &[(&Currency, Amount)],
+        terms: &Instrument,
+    ) -> Result<(), AppendError> {
+        let Some(slot) = self.slots.get(index(number)) else { return Ok(()) };
+        let (after, pair) = (Sums::of(&slot.state), slot.pair);
+        let settlement = self.settlement_of(number, terms)?;
+        let moved = || {
+            let gain = after.holding.realized.checked_sub(before.holding.realized)?;
+            let income = after.income.checked_sub(before.income)?;
+            let cash = after.cash()?.checked_sub(before.cash()?)?;
+            Ok((gain, income, gain.checked_sub(cash)?))
+        };
+        let (gain, income, invested) = moved().map_err(of("balance"))?;
+        let in_settlement = |currency: &Currency| currency == terms.settlement();
+        self.with_balance(settlement, |balance| {
+            if !gain.is_zero() {
+                balance.add(Part::RealizedGross, gain)?;
+            }
+            if !income.is_zero() {
+                balance.add(Part::Income, income)?;
+            }
+            if terms.contract() == Contract::Spot {
+                balance.add(Part::Invested, invested)?;
+            }
+            for (_, fee) in fees.iter().filter(|(currency, _)| in_settlement(currency)) {
+                balance.add(Part::Fees, *fee)?;
+            }
+            Ok(())
+        })?;
+        for (currency, fee) in fees.iter().filter(|(currency, _)| !in_settlement(currency)) {
+            if !fee.is_zero() {
+                self.charge_account(pair, currency, *fee)?;
+            }
+        }
+        match terms.base() {
+            Some(base) if terms.contract() == Contract::Spot => {
+                self.settle_base(pair, base, (before, &after), fees)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Of a spot pair the base currency changed hands; a fee in it was taken out of the quantity already.
+    fn settle_base(
+        &mut self,
+        pair: u32,
+        base: &Currency,
+        (before, after): (&Sums, &Sums),
+        fees: &[(&Currency, Amount)],
+    ) -> Result<(), AppendError> {
+        let in_kind = fees.iter().filter(|(currency, _)| *currency == base);
+        let fee = in_kind.map(|(_, fee)| *fee).try_fold(Amount::ZERO, Amount::checked_add);
+        let moved = after.holding.quantity.checked_sub(before.holding.quantity);
+        let moved = moved.and_then(|moved| moved.checked_add(fee?)).map_err(of("balance"))?;
+        if moved.is_zero() {
+            return Ok(());
+        }
+        let Some(account) = self.pair(pair).map(|pair| pair.account.clone()) else { return Ok(()) };
+        let number = self.balance_for(&account, base);
+        self.with_balance(number, |balance| balance.add(Part::Held, moved))
+    }
+
+    fn charge_account(
+        &mut self,
+        pair: u32,
+        currency: &Currency,
+        fee: Amount,
+    ) -> Result<(), AppendError> {
+        let Some(account) = self.pair(pair).map(|pair| pair.account.clone()) else { return Ok(()) };
+        let number = self.balance_for(&account, currency);
+        self.with_balance(number, |balance| balance.add(Part::Fees, fee))
+    }
+
+    /// The balance that a position settles in, looked up by name once.
+    fn settlement_of(&mut self, number: u32, terms: &Instrument) -> Result<u32, AppendError> {
+        let slot = self.slot(number).ok_or(AppendError::Full)?;
+        let account = &self.pair(slot.pair).ok_or(AppendError::Full)?.account;
+        // A balance that was taken back may have left its number to another one.
+        let is_right = |hint: &u32| {
+            self.balances.get(index(*hint)).is_some_and(|balance| {
+                balance.currency == *terms.settlement() && balance.account == *account
+            })
+        };
+        if let Some(hint) = slot.settlement.0.filter(is_right) {
+            return Ok(hint);
+        }
+        let account = account.clone();
+        let balance = self.balance_for(&account, terms.settlement());
+        if let Some(slot) = self.slots.get_mut(index(number)) {
+            slot.settlement = Hint(Some(balance));
+        }
+        Ok(balance)
+    }
+
+    pub(crate) fn post_void(&mut self, entry: &Entry, void: &Void) -> Result<Posting, AppendError> {
+        if let Some(quantity) = void.quantity {
+            Invalid::unless_positive("quantity", quantity)?;
+        }
+        let pair = self.pair_for(&entry.account, &void.instrument)?;
+        match self.fills.find(pair, &void.trade_id) {
+            Some(place) => self.void_fill(place, void).map(|()| Posting::Applied),
+            None => self.await_fill(pair, void).map(|()| Posting::Recorded),
+        }
+    }
+
+    /// Keeps a bust until its fill comes; a whole bust is more than any quantity.
+    fn await_fill(&mut self, pair: u32, void: &Void) -> Result<(), AppendError> {
+        let key = (pair, void.trade_id.clone());
+        let before = self.waiting.get(&key).copied();
+        let trade_id = void.trade_id.clone();
+        match (before, void.quantity) {
+            (Some(Some(held)), Some(offered)) if offered < held => {
+                return Err(AppendError::StaleVoid { trade_id, voided: held, offered });
+            }
+            (Some(None), Some(offered)) => {
+                return Err(AppendError::StaleVoid { trade_id, voided: Amount::MAX, offered });
+            }
+            (Some(held), offered) if held == offered => {
+                let voided = held.unwrap_or(Amount::MAX);
+                return Err(AppendError::DuplicateVoid { trade_id, voided });
+            }
+            _ => {}
+        }
+        self.waiting.insert(key.clone(), void.quantity);
+        self.trail.rest.push(Undo::Waiting(Box::new((key, before))));
+        Ok(())
+    }
+
+    fn void_fill(&mut self, place: Place, void: &Void) -> Result<(), AppendError> {
+        let kept = self.fills.get(place).ok_or(AppendError::Full)?;
+        let mut amended = self.amended.get(&place).cloned().unwrap_or_default();
+        let (traded, voided) = (kept.quantity, amended.voided);
+        let (offered, trade_id) = (void.quantity.unwrap_or(traded), void.trade_id.clone());
+        if offered > traded {
+            return Err(AppendError::ExcessVoid { trade_id, traded, offered });
+        }
+        if offered == voided {
+            return Err(AppendError::DuplicateVoid { trade_id, voided });
+        }
+        if offered < voided {
+            return Err(AppendError::StaleVoid { trade_id, voided, offered });
+        }
+        amended.voided = offered;
+        self.amend(place, amended);
+        if let Some(order) = self.orders.get(&kept.order_id) {
+            let back = offered.checked_sub(voided).map_err(of("filled"))?;
+            let left = order.filled().checked_sub(back).map_err(of("filled"))?;
+            let mut order = Box::new(order.clone());
+            order.unfill(left);
+            self.swap_order(kept.order_id, Some(order));
+        }
+        self.rederive_fill(&kept)
+    }
+
+    pub(crate) fn correct(
+        &mut self,
+        entry: &Entry,
+        correction: &Correction,
+    ) -> Result<(), AppendError> {
+        let terms = self.find_instrument(&correction.instrument)?;
+        terms.check_price("price", correction.price)?;
+        let unknown = || AppendError::UnknownTrade(correction.trade_id.clone());
+        let pair = self.pair_number(&entry.account, &correction.instrument);
+        let place = pair.and_then(|pair| self.fills.find(pair, &correction.trade_id));
+        let place = place.ok_or_else(unknown)?;
+        let kept = self.fills.get(place).ok_or_else(unknown)?;
+        let mut amended = self.amended.get(&place).cloned().unwrap_or_default();
+        if amended.voided == kept.quantity {
+            return Err(AppendError::VoidedTrade(correction.trade_id.clone()));
+        }
+        amended.restated = Some((correction.price, correction.cost));
+        self.amend(place, amended);
+        self.rederive_fill(&kept)
+    }
+
+    fn amend(&mut self, place: Place, amended: Amended) {
+        let before = self.amended.insert(place, amended);
+        self.trail.rest.push(Undo::Amended(place, before.map(Box::new)));
+    }
+
+    fn rederive_fill(&mut self, kept: &Kept) -> Result<(), AppendError> {
+        for slot in [self.slot_of(kept), kept.share].into_iter().flatten() {
+            self.rederive(slot)?;
+        }
+        Ok(())
+    }
+
+    /// The number of an account with an instrument, made if there is none.
+    pub(crate) fn pair_for(
+        &mut self,
+        account: &Account,
+        id: &crate::name::InstrumentId,
+    ) -> Result<u32, AppendError> {
+        if let Some(pair) = self.pair_number(account, id) {
+            return Ok(pair);
+        }
+        let number = self.instruments.number(id);
+        let unknown = || AppendError::UnknownInstrument(id.clone());
+        let number = number.ok_or_else(unknown)?;
+        let instruments = Arc::clone(&self.instruments);
+        let terms = instruments.at(number).ok_or_else(unknown)?;
+        Ok(self.add_pair(account, terms, number))
+    }
+
+    fn add_pair(&mut self, account: &Account, terms: &Instrument, instrument: u32) -> u32 {
+        let number = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
+        let (account, id) = (account.clone(), terms.id().clone());
+        self.pair_numbers.insert((account.clone(), id.clone()), number);
+        self.pairs.push(Pair { account, id, instrument, legs: Vec::new() });
+        self.trail.rest.push(Undo::PairAdded);
+        number
+    }
+
+    /// The position of an account in an instrument, made if there is none.
+    pub(crate) fn slot_for(
+        &mut self,
+        account: &Account,
+        terms: &Instrument,
+        leg: Option<&LegId>,
+    ) -> Result<u32, AppendError> {
+        check_leg(terms, leg)?;
+        let pair = self.pair_for(account, terms.id())?;
+        Ok(self.slot_at(pair, leg))
+    }
+
+    /// The position of a leg that was checked with the entry.
+    fn slot_at(&mut self, pair: u32, leg: Option<&LegId>) -> u32 {
+        if let Some(number) = self.leg_number(pair, leg) {
+            return number;
+        }
+        let number = self.add_slot(pair, leg.cloned(), None, Desk::default());
+        if let Some(pair) = self.pairs.get_mut(index(pair)) {
+            pair.legs.push(number);
+        }
+        number
+    }
+
+    /// A desk's share of a position, made if there is none; none for nobody.
+    pub(crate) fn share_for(&mut self, main: u32, desk: &Desk) -> Option<u32> {
+        if desk.is_none() {
+            return None;
+        }
+        let slot = self.slot(main)?;
+        let held = slot.desks.iter().copied();
+        let found = held
+            .into_iter()
+            .find(|number| self.slot(*number).is_some_and(|share| share.desk == *desk));
+        if found.is_some() {
+            return found;
+        }
+        let (pair, leg) = (slot.pair, slot.leg.clone());
+        let number = self.add_slot(pair, leg, Some(main), desk.clone());
+        self.slots.get_mut(index(main))?.desks.push(number);
+        Some(number)
+    }
+
+    fn add_slot(&mut self, pair: u32, leg: Option<LegId>, main: Option<u32>, desk: Desk) -> u32 {
+        let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.slots.push(Slot {
+            pair,
+            leg,
+            main,
+            desk,
+            state: State::default(),
+            funding: Amount::ZERO,
+            ops: Vec::new(),
+            track: Track::default(),
+            is_linked: false,
+            desks: Vec::new(),
+            settlement: Hint::default(),
+        });
+        self.trail.rest.push(Undo::SlotAdded);
+        number
+    }
+}
+
+/// A leg is named exactly where positions are hedged.
+pub(crate) fn check_leg(terms: &Instrument, leg: Option<&LegId>) -> Result<(), Invalid> {
+    match (terms.mode(), leg) {
+        (Mode::Hedging, None) => Err(Invalid::new("leg", "-", "be named for a hedged position")),
+        (Mode::Netting, Some(leg)) => {
+            Err(Invalid::new("leg", leg, "be named only for a hedged position"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The first part of the content in which `offered` differs from `held`.
+fn difference(held: &Fill, offered: &Fill, terms: &Instrument) -> Option<Difference> {
+    let currency =
+        |fill: &'_ Fill| fill.fee_currency.as_ref().unwrap_or_else(|| terms.settlement()).clone();
+    let cost = |fill: &Fill| fill.cost.map_or_else(|| "none".to_owned(), |cost| cost.to_string());
+    let leg = |fill: &Fill| fill.leg.as_ref().map_or("none", LegId::as_str).to_owned();
+    if held.side != offered.side {
+        Some(Difference::new("side", &held.side.as_str(), &offered.side.as_str()))
+    } else if held.quantity != offered.quantity {
+        Some(Difference::new("quantity", &held.quantity, &offered.quantity))
+    } else if held.price != offered.price {
+        Some(Difference::new("price", &held.price, &offered.price))
+    } else if held.cost != offered.cost {
+        Some(Difference::new("cost", &cost(held), &cost(offered)))
+    } else if held.fee != offered.fee {
+        Some(Difference::new("fee", &held.fee, &offered.fee))
+    } else if currency(held) != currency(offered) {
+        Some(Difference::new("fee_currency", &currency(held), &currency(offered)))
+    } else if held.order_id != offered.order_id {
+        Some(Difference::new("order_id", &held.order_id, &offered.order_id))
+    } else if held.leg != offered.leg {
+        Some(Difference::new("leg", &leg(held), &leg(offered)))
+    } else {
+        None
+    }
+}

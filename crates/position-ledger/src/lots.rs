@@ -1,0 +1,247 @@
+//! Lots: parts of a position, each with its own cost, in the order in which they will be taken.
+
+use std::collections::VecDeque;
+
+use backstop_clock::Timestamp;
+
+use crate::amount::Amount;
+use crate::change::Undo;
+use crate::error::{AmountError, AppendError};
+use crate::fill::LotChoice;
+use crate::name::TradeId;
+use crate::rules::Method;
+use crate::state::{Sink, of};
+
+/// A part of a position that was opened at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lot {
+    /// The entry that opened it; a transfer keeps it.
+    pub sequence: u64,
+    /// When it was opened; a transfer keeps it.
+    pub at: Timestamp,
+    /// The fill that opened it, if one did.
+    pub trade_id: Option<TradeId>,
+    /// How much of it is left, without a sign for the side.
+    pub quantity: Amount,
+    /// What that cost.
+    pub cost: Amount,
+    /// The price it was opened at, in today's units; ranks lots, and survives partial closes.
+    pub price: Amount,
+    /// What makes it older or younger: its place in the journal, or its time where that decides.
+    pub(crate) age: (Timestamp, u64),
+}
+
+/// The open lots of one position.
+///
+/// By age, or by price where the worst is taken first: then the next one is at the back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lots {
+    lots: VecDeque<Lot>,
+}
+
+impl Lots {
+    /// The open lots, oldest first.
+    pub(crate) fn oldest_first(&self) -> Vec<&Lot> {
+        let mut lots: Vec<_> = self.lots.iter().collect();
+        // Stable: lots of one entry keep their order.
+        lots.sort_by_key(|lot| lot.age);
+        lots
+    }
+
+    /// Total quantity and cost.
+    pub(crate) fn sums(&self) -> Result<(Amount, Amount), AmountError> {
+        self.lots.iter().try_fold((Amount::ZERO, Amount::ZERO), |(quantity, cost), lot| {
+            Ok((quantity.checked_add(lot.quantity)?, cost.checked_add(lot.cost)?))
+        })
+    }
+
+    /// Puts a lot where its turn will be.
+    pub(crate) fn add(&mut self, (method, long): (Method, bool), lot: Lot, sink: &mut Sink<'_>) {
+        let is_before = |held: &Lot| match method {
+            // The dearest long, or the cheapest short, has to be at the back, and the oldest of a tie behind the others.
+            Method::Hifo if held.price != lot.price => (held.price < lot.price) == long,
+            Method::Hifo => held.age > lot.age,
+            _ => held.age <= lot.age,
+        };
+        // Almost always the last place, which costs one comparison.
+        let place = if self.lots.back().is_none_or(is_before) {
+            self.lots.len()
+        } else {
+            self.lots.partition_point(is_before)
+        };
+        self.lots.insert(place, lot);
+        sink.keep(|slot| Undo::Lot(slot, LotUndo::Added(place)));
+    }
+
+    /// Takes `quantity` (which is there) in the order of the method, and gives its cost.
+    pub(crate) fn take(
+        &mut self,
+        method: Method,
+        quantity: Amount,
+        sink: &mut Sink<'_>,
+        mut taken: Option<&mut Vec<Lot>>,
+    ) -> Result<Amount, AppendError> {
+        let (mut left, mut cost) = (quantity, Amount::ZERO);
+        while left.is_positive() {
+            let place = self.next_place(method, false).unwrap_or_default();
+            let Some(lot) = self.lots.get(place) else {
+                let held = quantity.checked_sub(left).map_err(of("lots"))?;
+                return Err(AppendError::InsufficientQuantity { held, asked: quantity });
+            };
+            let part = lot.quantity.min(left);
+            let lot = self.take_from(place, part, sink).map_err(of("lots"))?;
+            left = left.checked_sub(part).map_err(of("lots"))?;
+            cost = cost.checked_add(lot.cost).map_err(of("lots"))?;
+            if let Some(taken) = taken.as_deref_mut() {
+                taken.push(lot);
+            }
+        }
+        Ok(cost)
+    }
+
+    /// Takes the lots that a fill names, and gives their cost.
+    pub(crate) fn take_chosen(
+        &mut self,
+        choice: &[LotChoice],
+        sink: &mut Sink<'_>,
+    ) -> Result<Amount, AppendError> {
+        let mut cost = Amount::ZERO;
+        for chosen in choice {
+            let is_chosen = |lot: &Lot| lot.trade_id.as_ref() == Some(&chosen.trade_id);
+            let place = self.lots.iter().position(is_chosen);
+            let open = place.and_then(|place| self.lots.get(place)).map(|lot| lot.quantity);
+            let (Some(place), Some(open)) = (place, open.filter(|open| *open >= chosen.quantity))
+            else {
+                return Err(AppendError::LotUnavailable {
+                    trade_id: chosen.trade_id.clone(),
+                    asked: chosen.quantity,
+                    open: open.unwrap_or_default(),
+                });
+            };
+            let lot = self.take_from(place, chosen.quantity, sink).map_err(of("lots"))?;
+            debug_assert!(open >= lot.quantity, "no more is taken than was open");
+            cost = cost.checked_add(lot.cost).map_err(of("lots"))?;
+        }
+        Ok(cost)
+    }
+
+    /// Takes `part` (at most all) of the lot at a place: the last part takes what is left of the cost.
+    fn take_from(
+        &mut self,
+        place: usize,
+        part: Amount,
+        sink: &mut Sink<'_>,
+    ) -> Result<Lot, AmountError> {
+        let lot = self.lots.get_mut(place).ok_or(AmountError::Overflow)?;
+        if part == lot.quantity {
+            let lot = self.lots.remove(place).ok_or(AmountError::Overflow)?;
+            sink.keep(|slot| Undo::Lot(slot, LotUndo::Removed(place, Box::new(lot.clone()))));
+            return Ok(lot);
+        }
+        let cost = lot.cost.mul_div(part, lot.quantity)?;
+        let (quantity, rest) = (lot.quantity.checked_sub(part)?, lot.cost.checked_sub(cost)?);
+        let before = (lot.quantity, lot.cost);
+        (lot.quantity, lot.cost) = (quantity, rest);
+        let taken = Lot { quantity: part, cost, ..lot.clone() };
+        sink.keep(|slot| Undo::Lot(slot, LotUndo::Changed(place, before)));
+        Ok(taken)
+    }
+
+    /// Scales all quantities by `new / old`; together they are `total`, so the youngest takes the rest.
+    pub(crate) fn scale(
+        &mut self,
+        (new, old): (Amount, Amount),
+        total: Amount,
+    ) -> Result<(), AmountError> {
+        let mut left = total;
+        for lot in &mut self.lots {
+            lot.quantity = lot.quantity.mul_div(new, old)?;
+            lot.price = lot.price.mul_div(old, new)?;
+            left = left.checked_sub(lot.quantity)?;
+        }
+        if let Some(youngest) = self.lots.iter_mut().max_by_key(|lot| lot.age) {
+            youngest.quantity = youngest.quantity.checked_add(left)?;
+        }
+        self.lots.retain(|lot| !lot.quantity.is_zero() || !lot.cost.is_zero());
+        Ok(())
+    }
+
+    /// Forgets all lots: the position is over.
+    pub(crate) fn clear(&mut self, sink: &mut Sink<'_>) {
+        while let Some(lot) = self.lots.pop_back() {
+            let place = self.lots.len();
+            sink.keep(|slot| Undo::Lot(slot, LotUndo::Removed(place, Box::new(lot))));
+        }
+    }
+
+    /// Takes a fee out of the quantity, lot by lot, and leaves its cost with the others.
+    ///
+    /// The fee of an opening fill comes out of its own lot, which is the youngest; that of a closing one in turn.
+    pub(crate) fn shrink(
+        &mut self,
+        (method, opened): (Method, bool),
+        fee: Amount,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), AmountError> {
+        let (mut left, mut orphaned) = (fee, Amount::ZERO);
+        while let (true, Some(place)) = (left.is_positive(), self.next_place(method, opened)) {
+            let is_last = self.lots.len() == 1;
+            let lot = self.lots.get_mut(place).ok_or(AmountError::Overflow)?;
+            if lot.quantity <= left && !is_last {
+                left = left.checked_sub(lot.quantity)?;
+                orphaned = orphaned.checked_add(lot.cost)?;
+                let lot = self.lots.remove(place).ok_or(AmountError::Overflow)?;
+                sink.keep(|slot| Undo::Lot(slot, LotUndo::Removed(place, Box::new(lot))));
+                continue;
+            }
+            let before = (lot.quantity, lot.cost);
+            lot.quantity = lot.quantity.checked_sub(left)?;
+            lot.cost = lot.cost.checked_add(std::mem::take(&mut orphaned))?;
+            sink.keep(|slot| Undo::Lot(slot, LotUndo::Changed(place, before)));
+            break;
+        }
+        // The last lot may have gone just as the fee was borne.
+        if let (false, Some(place)) = (orphaned.is_zero(), self.next_place(method, opened))
+            && let Some(lot) = self.lots.get_mut(place)
+        {
+            let before = (lot.quantity, lot.cost);
+            lot.cost = lot.cost.checked_add(orphaned)?;
+            sink.keep(|slot| Undo::Lot(slot, LotUndo::Changed(place, before)));
+        }
+        Ok(())
+    }
+
+    /// Where the next lot to take is, or the youngest.
+    fn next_place(&self, method: Method, youngest: bool) -> Option<usize> {
+        let last = self.lots.len().checked_sub(1)?;
+        match method {
+            Method::Hifo if youngest => {
+                let lots = self.lots.iter().enumerate();
+                lots.max_by_key(|(_, lot)| lot.age).map(|(place, _)| place)
+            }
+            Method::Lifo | Method::Hifo => Some(last),
+            _ if youngest => Some(last),
+            _ => Some(0),
+        }
+    }
+
+    pub(crate) fn restore(&mut self, undo: LotUndo) {
+        match undo {
+            LotUndo::Added(place) => drop(self.lots.remove(place)),
+            LotUndo::Removed(place, lot) => self.lots.insert(place, *lot),
+            LotUndo::Changed(place, (quantity, cost)) => {
+                if let Some(lot) = self.lots.get_mut(place) {
+                    (lot.quantity, lot.cost) = (quantity, cost);
+                }
+            }
+        }
+    }
+}
+
+/// What undoes a change of the lots.
+#[derive(Debug)]
+pub(crate) enum LotUndo {
+    Added(usize),
+    Removed(usize, Box<Lot>),
+    Changed(usize, (Amount, Amount)),
+}

@@ -1,0 +1,452 @@
+//! The figures of one position, and what a trade, a split or a move does to them.
+//!
+//! Stored are the signed quantity and its total cost; everything else is derived from sums.
+//! A partial close removes a share of the cost, rounded half to even at the 18th decimal, and the rest stays;
+//! the last close takes what is left, so a flat position costs exactly nothing.
+//! A trade that turns the position around closes first and opens with the rest, in value as in quantity.
+//!
+//! What is said here of value and gain is said for contracts whose value rises with the price.
+//! For inverse contracts gain and cash flow have the other sign, which is all that differs.
+
+use backstop_clock::Timestamp;
+
+use crate::action::CashInLieu;
+use crate::amount::Amount;
+use crate::change::Undo;
+use crate::error::{AmountError, AppendError, Invalid};
+use crate::fill::{LotChoice, Side};
+use crate::instrument::Instrument;
+use crate::lots::{Lot, Lots};
+use crate::name::{Currency, TradeId};
+use crate::rules::Method;
+
+/// The sums of one position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holding {
+    pub(crate) quantity: Amount,
+    pub(crate) open_cost: Amount,
+    pub(crate) realized: Amount,
+    /// What selling brought minus what buying cost, without fees; what was carried in or out counts at its cost.
+    pub(crate) cash_flow: Amount,
+}
+
+/// All that follows from the history of a position, and can be derived from it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) holding: Holding,
+    /// Empty at average cost.
+    pub(crate) lots: Lots,
+    pub(crate) fees: Vec<(Currency, Amount)>,
+    /// Dividends.
+    pub(crate) income: Amount,
+    /// Paid out for fractions after a split.
+    pub(crate) in_lieu: Amount,
+    /// The part of the cash flow that moved no cash: transfers and openings.
+    pub(crate) carried: Amount,
+    /// Trades that made it.
+    pub(crate) trades: u64,
+}
+
+/// What is booked like a trade.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trade<'a> {
+    pub(crate) side: Side,
+    /// Above zero.
+    pub(crate) quantity: Amount,
+    pub(crate) price: Amount,
+    /// Total value in the settlement currency; none computes it of quantity and price.
+    pub(crate) value: Option<Amount>,
+    /// Taken out of the quantity itself, of a spot pair whose fee is in its base currency.
+    pub(crate) base_fee: Amount,
+    /// The lots it closes, if it names them.
+    pub(crate) lots: Option<&'a [LotChoice]>,
+    pub(crate) opening: Birth<'a>,
+}
+
+/// Where a lot comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth<'a> {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) trade_id: Option<&'a TradeId>,
+    /// What makes it older or younger than other lots.
+    pub(crate) age: (Timestamp, u64),
+}
+
+/// What a trade did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traded {
+    /// The part of the quantity that closed; the rest opened.
+    pub(crate) closed: Amount,
+    /// Gain of the closing part.
+    pub(crate) realized: Amount,
+}
+
+/// Quantity with its cost on the way to another position.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Load {
+    /// Signed.
+    pub(crate) quantity: Amount,
+    pub(crate) cost: Amount,
+    /// Empty at average cost.
+    pub(crate) lots: Vec<Lot>,
+}
+
+/// Takes what undoes a change of one position, unless nobody needs it.
+#[derive(Debug)]
+pub(crate) struct Sink<'a>(Option<(&'a mut Vec<Undo>, u32)>);
+
+impl<'a> Sink<'a> {
+    pub(crate) const fn of(undo: &'a mut Vec<Undo>, slot: u32) -> Self {
+        Self(Some((undo, slot)))
+    }
+
+    /// For a state that is thrown away when something fails.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn keep(&mut self, undo: impl FnOnce(u32) -> Undo) {
+        if let Some((all, slot)) = &mut self.0 {
+            all.push(undo(*slot));
+        }
+    }
+}
+
+/// Names the figure that could not be computed.
+pub(crate) fn of(field: &'static str) -> impl Fn(AmountError) -> AppendError {
+    move |source| AppendError::Amount { field, source }
+}
+
+impl State {
+    /// Books a trade; a failure leaves the holding half done, and lots that the sink undoes.
+    pub(crate) fn trade(
+        &mut self,
+        terms: &Instrument,
+        trade: &Trade<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Traded, AppendError> {
+        let value = match trade.value {
+            Some(value) => value,
+            None => terms.value(trade.quantity, trade.price).map_err(of("value"))?,
+        };
+        self.trades = self.trades.saturating_add(1);
+        let inflow = trade.side.signed(value).negated();
+        self.flow(terms, inflow).map_err(of("cash_flow"))?;
+        let held = self.holding.quantity;
+        let opposite = match trade.side {
+            Side::Buy => held.is_negative(),
+            Side::Sell => held.is_positive(),
+        };
+        let closed = if opposite { trade.quantity.min(held.abs()) } else { Amount::ZERO };
+        check_choice(terms, trade, closed)?;
+        let mut traded = Traded { closed, ..Traded::default() };
+        let opened = trade.quantity.checked_sub(closed).map_err(of("position"))?;
+        let mut close_value = value;
+        if opposite {
+            if opened.is_positive() {
+                close_value = value.mul_div(closed, trade.quantity).map_err(of("value"))?;
+            }
+            traded.realized = self.close(terms, (closed, close_value), trade.lots, sink)?;
+        } else {
+            close_value = Amount::ZERO;
+        }
+        if opened.is_positive() {
+            let rest = value.checked_sub(close_value).map_err(of("value"))?;
+            self.open(terms, (opened, rest), trade, sink)?;
+        }
+        if !trade.base_fee.is_zero() {
+            let lost =
+                self.shrink(terms, trade, opened.is_positive(), sink).map_err(of("position"))?;
+            traded.realized = traded.realized.checked_add(lost).map_err(of("position"))?;
+        }
+        Ok(traded)
+    }
+
+    /// Adds a fee to those of its currency.
+    pub(crate) fn charge(
+        &mut self,
+        currency: &Currency,
+        fee: Amount,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), AppendError> {
+        if fee.is_zero() {
+            return Ok(());
+        }
+        let found = self.fees.iter_mut().enumerate().find(|(_, (held, _))| held == currency);
+        let Some((place, (_, held))) = found else {
+            self.fees.push((currency.clone(), fee));
+            sink.keep(Undo::FeeAdded);
+            return Ok(());
+        };
+        let sum = held.checked_add(fee).map_err(of("fee"))?;
+        let before = std::mem::replace(held, sum);
+        sink.keep(|slot| Undo::Fee(slot, place, before));
+        Ok(())
+    }
+
+    /// Closes everything at a price and gives the signed quantity that was closed.
+    pub(crate) fn settle(
+        &mut self,
+        terms: &Instrument,
+        price: Amount,
+        opening: Birth<'_>,
+    ) -> Result<(Amount, Traded), AppendError> {
+        let held = self.holding.quantity;
+        if held.is_zero() {
+            return Ok((Amount::ZERO, Traded::default()));
+        }
+        let side = if held.is_positive() { Side::Sell } else { Side::Buy };
+        let (quantity, value, base_fee) = (held.abs(), None, Amount::ZERO);
+        let trade = Trade { side, quantity, price, value, base_fee, lots: None, opening };
+        Ok((held, self.trade(terms, &trade, &mut Sink::none())?))
+    }
+
+    /// Scales the quantity by `new / old`, and closes the part beyond whole units for cash.
+    pub(crate) fn split(
+        &mut self,
+        terms: &Instrument,
+        (new, old): (Amount, Amount),
+        in_lieu: Option<CashInLieu>,
+        opening: Birth<'_>,
+    ) -> Result<Traded, AppendError> {
+        let quantity = self.holding.quantity.mul_div(new, old).map_err(of("quantity"))?;
+        self.holding.quantity = quantity;
+        self.lots.scale((new, old), quantity.abs()).map_err(of("quantity"))?;
+        let Some(CashInLieu { whole, price }) = in_lieu else { return Ok(Traded::default()) };
+        let rest = quantity.remainder(whole).abs();
+        if rest.is_zero() {
+            return Ok(Traded::default());
+        }
+        let side = if quantity.is_positive() { Side::Sell } else { Side::Buy };
+        let value = terms.value(rest, price).map_err(of("cash_in_lieu"))?;
+        let (value, base_fee) = (Some(value), Amount::ZERO);
+        let trade = Trade { side, quantity: rest, price, value, base_fee, lots: None, opening };
+        let before = self.holding.cash_flow;
+        let traded = self.trade(terms, &trade, &mut Sink::none())?;
+        let paid = self.holding.cash_flow.checked_sub(before);
+        let sum = paid.and_then(|paid| self.in_lieu.checked_add(paid));
+        self.in_lieu = sum.map_err(of("cash_in_lieu"))?;
+        Ok(traded)
+    }
+
+    /// Pays an amount per unit to a long; a short pays it.
+    pub(crate) fn dividend(&mut self, per_unit: Amount) -> Result<(), AppendError> {
+        let paid = self.holding.quantity.rounded_mul(per_unit);
+        let sum = paid.and_then(|paid| self.income.checked_add(paid));
+        self.income = sum.map_err(of("income"))?;
+        Ok(())
+    }
+
+    /// Takes `quantity` (above zero) out with its share of the cost.
+    pub(crate) fn unload(
+        &mut self,
+        terms: &Instrument,
+        quantity: Amount,
+    ) -> Result<Load, AppendError> {
+        let held = self.holding.quantity;
+        if held.abs() < quantity {
+            return Err(AppendError::InsufficientQuantity { held: held.abs(), asked: quantity });
+        }
+        let side = if held.is_negative() { Side::Sell } else { Side::Buy };
+        let before = self.holding.open_cost;
+        let mut lots = Vec::new();
+        let cost = if terms.method() == Method::Average {
+            self.share_of_cost(quantity).map_err(of("position"))?
+        } else {
+            self.lots.take(terms.method(), quantity, &mut Sink::none(), Some(&mut lots))?
+        };
+        self.holding.open_cost = before.checked_sub(cost).map_err(of("position"))?;
+        let signed = side.signed(quantity);
+        self.holding.quantity = held.checked_sub(signed).map_err(of("position"))?;
+        self.carry(terms, side.signed(cost)).map_err(of("cash_flow"))?;
+        Ok(Load { quantity: signed, cost, lots })
+    }
+
+    /// Adds what came from another position, which has to be of the same side.
+    pub(crate) fn load(&mut self, terms: &Instrument, load: Load) -> Result<(), AppendError> {
+        let side = if load.quantity.is_negative() { Side::Sell } else { Side::Buy };
+        let quantity = self.holding.quantity.checked_add(load.quantity);
+        self.holding.quantity = quantity.map_err(of("position"))?;
+        let cost = self.holding.open_cost.checked_add(load.cost);
+        self.holding.open_cost = cost.map_err(of("position"))?;
+        self.carry(terms, side.signed(load.cost).negated()).map_err(of("cash_flow"))?;
+        let long = !self.holding.quantity.is_negative();
+        for lot in load.lots {
+            self.lots.add((terms.method(), long), lot, &mut Sink::none());
+        }
+        Ok(())
+    }
+
+    /// Begins with, or adds, what was held before the books began.
+    pub(crate) fn begin(
+        &mut self,
+        terms: &Instrument,
+        (quantity, cost): (Amount, Amount),
+        opening: Birth<'_>,
+    ) -> Result<(), AppendError> {
+        let held = self.holding.quantity;
+        if !held.is_zero() && held.is_negative() != quantity.is_negative() {
+            let rule = "be on the side that is held";
+            return Err(Invalid::new("quantity", quantity, rule).into());
+        }
+        let Birth { sequence, at, age, .. } = opening;
+        let price = terms.price_of(quantity.abs(), cost).unwrap_or_default();
+        let size = quantity.abs();
+        let lot = Lot { sequence, at, trade_id: None, quantity: size, cost, price, age };
+        let lots = if terms.method() == Method::Average { Vec::new() } else { vec![lot] };
+        self.load(terms, Load { quantity, cost, lots })
+    }
+
+    /// `realized - side * open_cost = cash_flow`, for inverse contracts with a plus: nothing created or lost money.
+    pub(crate) fn is_conserved(&self, terms: &Instrument) -> bool {
+        let Holding { quantity, open_cost, realized, cash_flow } = self.holding;
+        let signed = if quantity.is_negative() { open_cost.negated() } else { open_cost };
+        let signed = if terms.is_inverse() { signed.negated() } else { signed };
+        let flat = quantity.is_zero() && !open_cost.is_zero();
+        let lots = terms.method() == Method::Average
+            || self.lots.sums() == Ok((quantity.abs(), open_cost));
+        !flat && lots && realized.checked_sub(signed) == Ok(cash_flow)
+    }
+
+    fn open(
+        &mut self,
+        terms: &Instrument,
+        (quantity, value): (Amount, Amount),
+        trade: &Trade<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), AppendError> {
+        let signed = trade.side.signed(quantity);
+        let sum = self.holding.quantity.checked_add(signed).map_err(of("position"))?;
+        self.holding.quantity = sum;
+        let cost = self.holding.open_cost.checked_add(value).map_err(of("position"))?;
+        self.holding.open_cost = cost;
+        if terms.method() == Method::Average {
+            return Ok(());
+        }
+        // A lot is ranked by its price; by what it really cost per unit where the venue states that.
+        let price = if trade.value.is_some() || !trade.base_fee.is_zero() {
+            let net = quantity.checked_sub(trade.base_fee).map_err(of("price"))?;
+            let net = if net.is_positive() { net } else { quantity };
+            terms.price_of(net, value).unwrap_or(trade.price)
+        } else {
+            trade.price
+        };
+        let lot = Lot {
+            sequence: trade.opening.sequence,
+            at: trade.opening.at,
+            trade_id: trade.opening.trade_id.cloned(),
+            quantity,
+            cost: value,
+            price,
+            age: trade.opening.age,
+        };
+        self.lots.add((terms.method(), trade.side == Side::Buy), lot, sink);
+        Ok(())
+    }
+
+    /// Closes `quantity`, which is held, for `value`, and gives the gain.
+    fn close(
+        &mut self,
+        terms: &Instrument,
+        (quantity, value): (Amount, Amount),
+        choice: Option<&[LotChoice]>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Amount, AppendError> {
+        let removed = match (terms.method(), choice) {
+            (Method::Average, _) => self.share_of_cost(quantity).map_err(of("position"))?,
+            (_, Some(choice)) => self.lots.take_chosen(choice, sink)?,
+            (method, None) => self.lots.take(method, quantity, sink, None)?,
+        };
+        let held = self.holding.quantity;
+        let figures = (|| {
+            let gain = if held.is_positive() {
+                value.checked_sub(removed)?
+            } else {
+                removed.checked_sub(value)?
+            };
+            let gain = if terms.is_inverse() { gain.negated() } else { gain };
+            let step = if held.is_positive() { quantity.negated() } else { quantity };
+            self.holding.quantity = held.checked_add(step)?;
+            self.holding.open_cost = self.holding.open_cost.checked_sub(removed)?;
+            self.holding.realized = self.holding.realized.checked_add(gain)?;
+            Ok(gain)
+        })();
+        figures.map_err(of("position"))
+    }
+
+    /// Takes a fee out of the quantity: its cost stays with what is left, or is lost when nothing is left.
+    fn shrink(
+        &mut self,
+        terms: &Instrument,
+        trade: &Trade<'_>,
+        opened: bool,
+        sink: &mut Sink<'_>,
+    ) -> Result<Amount, AmountError> {
+        let (held, fee) = (self.holding.quantity, trade.base_fee);
+        let left = held.checked_sub(fee)?;
+        self.holding.quantity = left;
+        let is_over = left.is_zero() || left.is_negative() != held.is_negative();
+        let mut lost = Amount::ZERO;
+        if is_over && !held.is_zero() {
+            // Nothing is left to bear the cost: for a long it is lost, for a short it is kept.
+            let cost = std::mem::take(&mut self.holding.open_cost);
+            lost = if held.is_positive() { cost.negated() } else { cost };
+            self.holding.realized = self.holding.realized.checked_add(lost)?;
+        }
+        if terms.method() == Method::Average {
+            return Ok(lost);
+        }
+        let long = !left.is_negative();
+        if is_over {
+            self.lots.clear(sink);
+        }
+        if (is_over && !left.is_zero()) || fee.is_negative() {
+            // A fee out of nothing, or a rebate in kind: a lot that cost nothing.
+            let quantity = if is_over { left.abs() } else { fee.abs() };
+            let Birth { sequence, at, age, .. } = trade.opening;
+            let (cost, price) = (Amount::ZERO, Amount::ZERO);
+            let gift = Lot { sequence, at, trade_id: None, quantity, cost, price, age };
+            self.lots.add((terms.method(), long), gift, sink);
+        } else if !is_over {
+            self.lots.shrink((terms.method(), opened), fee, sink)?;
+        }
+        Ok(lost)
+    }
+
+    fn share_of_cost(&self, quantity: Amount) -> Result<Amount, AmountError> {
+        let held = self.holding.quantity.abs();
+        if quantity == held {
+            Ok(self.holding.open_cost)
+        } else {
+            self.holding.open_cost.mul_div(quantity, held)
+        }
+    }
+
+    /// Adds to the cash flow what a contract brings in whose value rises with the price.
+    fn flow(&mut self, terms: &Instrument, inflow: Amount) -> Result<(), AmountError> {
+        let inflow = if terms.is_inverse() { inflow.negated() } else { inflow };
+        self.holding.cash_flow = self.holding.cash_flow.checked_add(inflow)?;
+        Ok(())
+    }
+
+    /// The same for what moved no cash.
+    fn carry(&mut self, terms: &Instrument, inflow: Amount) -> Result<(), AmountError> {
+        self.flow(terms, inflow)?;
+        let inflow = if terms.is_inverse() { inflow.negated() } else { inflow };
+        self.carried = self.carried.checked_add(inflow)?;
+        Ok(())
+    }
+}
+
+/// The lots that a closing fill names have to be just what it closes.
+fn check_choice(terms: &Instrument, trade: &Trade<'_>, closed: Amount) -> Result<(), AppendError> {
+    let Some(choice) = trade.lots else { return Ok(()) };
+    debug_assert_eq!(terms.method(), Method::Specific, "only specific lots are chosen");
+    if choice.is_empty() && closed.is_positive() {
+        return Err(AppendError::LotRequired { quantity: closed });
+    }
+    let named = choice.iter().try_fold(Amount::ZERO, |sum, lot| sum.checked_add(lot.quantity));
+    let named = named.map_err(of("lots"))?;
+    if named == closed { Ok(()) } else { Err(AppendError::LotQuantity { named, closed }) }
+}
