@@ -15,7 +15,7 @@
 //! `[[bin]]`, and a few inputs in `corpus`; a test notices what lacks.
 
 pub use crate::program::reproduce;
-pub use crate::taxonomy::error_json;
+pub use crate::taxonomy::{error_json, policy_file};
 
 mod program;
 mod taxonomy;
@@ -30,4 +30,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: &[Target] = &[Target { name: "error_json", run: error_json }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "error_json", run: error_json },
+    Target { name: "policy_file", run: policy_file },
+];

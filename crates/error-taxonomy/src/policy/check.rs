@@ -12,6 +12,9 @@ use crate::{Action, Class, Component, Effect, Environment, Kind, Transience};
 /// Longest part of a wrong text that a fault repeats, in characters.
 const KEPT_CHARS_MAX: usize = 64;
 
+/// Most rules that one fault names besides the one it is about.
+const NAMES_MAX: usize = 8;
+
 /// A policy and all that it extends, the nearest on top.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layer {
@@ -29,8 +32,14 @@ impl Layer {
     pub(crate) fn put(&mut self, draft: &Draft, faults: &mut Vec<Fault>) {
         faults.extend(draft.faults.iter().cloned());
         faults.extend(draft.rules.iter().flat_map(rule_faults));
-        duplicates(&draft.rules, faults);
         let inherited = std::mem::take(&mut self.rules);
+        let count = draft.rules.len();
+        if count > Draft::RULES_MAX {
+            // The rules are not compared with each other: that takes time by the square.
+            faults.push(Fault::TooMany { what: "rules", count, max: Draft::RULES_MAX });
+            return;
+        }
+        duplicates(&draft.rules, faults);
         let replaced =
             |old: &Rule| draft.rules.iter().any(|new| new.id == old.id || new.when == old.when);
         let inherited: Vec<_> = inherited.into_iter().filter(|old| !replaced(old)).collect();
@@ -228,7 +237,8 @@ fn unreachable(rule: &Rule, all: &[&Rule]) -> Option<Fault> {
         })?;
         by.insert(cut(&winner.id));
     }
-    Some(Fault::UnreachableRule { rule: cut(&rule.id), by: by.into_iter().collect() })
+    let by = by.into_iter().take(NAMES_MAX).collect();
+    Some(Fault::UnreachableRule { rule: cut(&rule.id), by })
 }
 
 fn may_both_match(one: &super::rule::Axes, other: &super::rule::Axes) -> bool {
