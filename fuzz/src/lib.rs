@@ -15,7 +15,7 @@
 //! `[[bin]]`, and a few inputs in `corpus`; a test notices what lacks.
 
 pub use crate::program::reproduce;
-pub use crate::taxonomy::{error_json, policy_file};
+pub use crate::taxonomy::{error_json, policy_file, venue_table};
 
 mod program;
 mod taxonomy;
@@ -33,4 +33,5 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "error_json", run: error_json },
     Target { name: "policy_file", run: policy_file },
+    Target { name: "venue_table", run: venue_table },
 ];

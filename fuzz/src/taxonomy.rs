@@ -1,6 +1,7 @@
 //! What error-taxonomy reads.
 
 use backstop_error_taxonomy::policy::{BuildError, Draft};
+use backstop_error_taxonomy::venue::Table;
 use backstop_error_taxonomy::{
     Action, Class, Component, Effect, Error, Kind, Policy, Site, Transience,
 };
@@ -77,5 +78,29 @@ fn check_decisions(policy: &Policy, class: Class, site: &Site<'_>) {
         let decision = policy.decide(class.with_effect(effect), site);
         assert_ne!(decision.action, Action::Retry, "{effect} by {:?}", decision.rule);
         assert_eq!(decision.class.effect(), effect);
+    }
+}
+
+/// A table of venue codes, as TOML and as JSON.
+///
+/// 1. Any text is a table or refused.
+/// 2. Each code is found again in its market, with its class.
+/// 3. A code of every market holds in a market that nobody has named.
+///
+/// # Panics
+///
+/// Where one of these does not hold.
+pub fn venue_table(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    for table in [toml::from_str::<Table>(text).ok(), serde_json::from_str(text).ok()] {
+        let Some(table) = table else { continue };
+        assert!(table.codes().count() <= Table::CODES_MAX);
+        for (market, code, class) in table.codes() {
+            assert_eq!(table.class_in(market, code), class, "{code} in {market}");
+            let elsewhere = table.class_in("no such market", code);
+            let expected = if market.is_empty() { class } else { table.class(code) };
+            assert_eq!(elsewhere, expected, "{code}");
+        }
+        assert_eq!(table.class("no such code"), Class::of(Kind::Other));
     }
 }
