@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::amount::Amount;
 use crate::books::Isolation;
+use crate::journal::Digest;
 use crate::name::{Currency, InstrumentId, TradeId};
 use crate::order::Status;
 
@@ -518,6 +519,61 @@ impl Classify for SnapshotError {
             }
             Self::Amount(error) => error.class(),
             Self::Replay(error) => error.class(),
+        }
+    }
+}
+
+/// A store of snapshots could not do what it was asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The checksum of the snapshot is not that of its content.
+    #[error("snapshot {0}: its checksum is not that of its content")]
+    Checksum(Digest),
+    /// No snapshot has this checksum.
+    #[error("snapshot {0}: it is not in the store")]
+    Unknown(Digest),
+    /// What was kept cannot be read.
+    #[error("snapshot {checksum}: it cannot be read: {why}")]
+    Unreadable {
+        /// The checksum that it is kept under.
+        checksum: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] JournalError),
+}
+
+impl Classify for StoreError {
+    fn class(&self) -> Class {
+        let kind = match self {
+            Self::Checksum(_) => Kind::Inconsistent,
+            Self::Unknown(_) => Kind::NotFound,
+            Self::Unreadable { .. } => Kind::Data,
+            Self::Database(error) => return error.class(),
+        };
+        Class::of(kind).with_effect(Effect::NotApplied)
+    }
+}
+
+/// A snapshot was not taken, or not handed on.
+#[derive(Debug, Error)]
+pub enum TakeError {
+    /// It is not kept, and was not published.
+    #[error("the snapshot was not kept")]
+    Kept(#[from] StoreError),
+    /// It is kept, and could not be published.
+    #[error("the snapshot was kept, and not published")]
+    Published(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Classify for TakeError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Kept(error) => error.class(),
+            Self::Published(_) => Class::of(Kind::Other).with_effect(Effect::Unknown),
         }
     }
 }

@@ -70,7 +70,7 @@ pub use memory::MemoryJournal;
 pub use name::{Account, Currency, InstrumentId, Text};
 pub use replay::Replay;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{MIGRATIONS, SqliteJournal};
+pub use sqlite::{MIGRATIONS, SqliteJournal, SqliteSnapshots};
 
 mod amount;
 mod name;

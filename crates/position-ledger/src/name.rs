@@ -130,6 +130,10 @@ name! {
     Reference, "id", 128
 }
 name! {
+    /// A broker or venue, as whoever reads reports knows it.
+    Broker, "broker", 64
+}
+name! {
     /// A short remark: a reason, a cause, a finding.
     Text, "text", 512
 }

@@ -1,5 +1,7 @@
 //! The journal in a SQLite database, which it may share with other stores.
 
+mod snapshots;
+
 use std::fmt;
 
 use backstop_clock::Timestamp;
@@ -10,8 +12,13 @@ use rusqlite::{Connection, Row, named_params};
 use crate::error::JournalError;
 use crate::journal::{Checkpoint, Digest, Durability, Journal, Record};
 
-/// The schema of the journal, for whoever migrates the database.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+/// The schema of journal and snapshots, for whoever migrates the database.
+pub const MIGRATIONS: &[Migration] = &[JOURNAL, SNAPSHOTS];
+
+const SNAPSHOTS: Migration =
+    Migration { component: "position-ledger", id: "0002_pnl_snapshots", sql: snapshots::SCHEMA };
+
+const JOURNAL: Migration = Migration {
     component: "position-ledger",
     id: "0001_journal",
     sql: "
@@ -26,7 +33,9 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         CREATE TRIGGER ledger_journal_keeps_entries BEFORE DELETE ON ledger_journal
         BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
     ",
-}];
+};
+
+pub use snapshots::SqliteSnapshots;
 
 const INSERT: &str = "
     INSERT INTO ledger_journal (sequence, previous, hash, body)
@@ -71,8 +80,7 @@ impl SqliteJournal {
     ///
     /// [`JournalError`] when the database has a schema that this version does not understand, or refuses.
     pub fn create(db: Database, now: Timestamp) -> Result<Self, JournalError> {
-        history::create(&db, MIGRATIONS, now)
-            .map_err(|error| JournalError::new(error.class(), error))?;
+        create(&db, now)?;
         Self::open(db)
     }
 
@@ -142,6 +150,11 @@ impl Classify for Refused {
         // The job is rolled back with its savepoint.
         self.0.class().with_effect(Effect::NotApplied)
     }
+}
+
+fn create(db: &Database, now: Timestamp) -> Result<(), JournalError> {
+    let created = history::create(db, MIGRATIONS, now);
+    created.map(drop).map_err(|error| JournalError::new(error.class(), error))
 }
 
 fn failed<E: std::error::Error + Classify + Send + Sync + 'static>(

@@ -13,6 +13,8 @@ mod money;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod journals;
 #[cfg(test)]
 #[cfg(unix)]
