@@ -10,13 +10,23 @@ use std::{
 };
 
 use backstop_clock::{Clock, Sleep};
-use backstop_error_taxonomy::{Action, Class, Classify, Component, Kind, Site, Transience, decide};
+use backstop_error_taxonomy::{Action, Class, Classify, Component, Kind, Policy, Site, Transience};
 use tracing::debug;
 
 use crate::{Handler, Message, Reason, config::Retry, history::Attempts};
 
-/// Where the taxonomy is told that a failure happened.
+/// Where the policy is told that a failure happened.
 const COMPONENT: Component = Component::new("dlq");
+
+/// Which operation it is told that failed: a handler, which is idempotent.
+const OP: &str = "handle";
+
+/// What decides whether there is another attempt, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) retry: &'a Retry,
+}
 
 /// Why one attempt failed.
 struct Failure {
@@ -31,14 +41,15 @@ impl Failure {
     }
 }
 
-/// Hands a message to the handler as often as the schedule allows; records what fails.
+/// Hands a message to the handler as often as the rules allow; records what fails.
 pub(crate) async fn deliver<H: Handler, C: Clock + Sleep>(
     handler: &mut H,
     message: &Message,
-    retry: &Retry,
+    rules: Rules<'_>,
     clock: &C,
     attempts: &mut Attempts,
 ) -> Result<(), Reason> {
+    let Rules { policy, retry } = rules;
     let began = clock.instant();
     let mut number = 0;
     loop {
@@ -48,12 +59,15 @@ pub(crate) async fn deliver<H: Handler, C: Clock + Sleep>(
         if failure.undecodable {
             return Err(Reason::Undecodable);
         }
-        let site = Site::new(COMPONENT, "handle").idempotent();
-        let decision = decide(failure.class, &site.with_attempt(number, retry.attempts_max.get()));
+        let site = Site::new(COMPONENT, OP).idempotent();
+        let site = site.with_attempt(number, retry.attempts_max.get());
+        let decision = policy.decide(failure.class, &site);
         if decision.action != Action::Retry {
             return Err(reason(decision.class));
         }
-        let delay = retry.delay(number).max(failure.class.retry_after().unwrap_or_default());
+        let delay = decision.backoff.delay(number, retry.delay_max);
+        let delay = delay.unwrap_or_else(|| retry.delay(number));
+        let delay = delay.max(failure.class.retry_after().unwrap_or_default());
         if clock.instant().duration_since(began).saturating_add(delay) > retry.budget {
             return Err(Reason::DeadlineExceeded);
         }
@@ -99,9 +113,9 @@ fn panicked(payload: &Box<dyn Any + Send>, undecodable: bool) -> Failure {
 
 /// Why there is no further attempt, given the class after the decision.
 fn reason(class: Class) -> Reason {
-    match (class.transience(), class.kind()) {
-        (Transience::Exhausted, _) => Reason::AttemptsExhausted,
-        (_, Kind::Other) => Reason::Unclassified,
+    match class.transience() {
+        Transience::Exhausted => Reason::AttemptsExhausted,
+        _ if class.is_unclassified() => Reason::Unclassified,
         _ => Reason::Fatal,
     }
 }

@@ -1,12 +1,12 @@
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use backstop_clock::{Clock, Sleep};
-use backstop_error_taxonomy::Classify;
+use backstop_error_taxonomy::{Classify, Policy};
 use tracing::{debug, info, warn};
 
 use crate::{
     DeadLetterStore, Handler, Letter, LetterId, Message, Source,
-    attempt::deliver,
+    attempt::{Rules, deliver},
     config::{Config, Followers},
     error::{ConsumerError, StoreError},
     history::Attempts,
@@ -102,16 +102,18 @@ struct Worker<H, D, C> {
     store: D,
     clock: C,
     config: Config,
+    policy: Arc<Policy>,
     /// Committed positions that are known, so that redeliveries cost no look-up.
     committed: Vec<Position>,
     letters_in_a_row: u32,
 }
 
 impl<S: Source, H: Handler, D: DeadLetterStore, C: Clock + Sleep> Consumer<S, H, D, C> {
-    /// A consumer with the defaults of [`Config`].
+    /// A consumer with the defaults of [`Config`] and a policy without rules.
     pub fn new(source: S, handler: H, store: D, clock: C) -> Self {
-        let (config, committed) = (Config::default(), Vec::new());
-        let worker = Worker { handler, store, clock, config, committed, letters_in_a_row: 0 };
+        let (config, policy, committed) = (Config::default(), Arc::default(), Vec::new());
+        let worker =
+            Worker { handler, store, clock, config, policy, committed, letters_in_a_row: 0 };
         Self { source, pending: None, worker }
     }
 
@@ -119,6 +121,19 @@ impl<S: Source, H: Handler, D: DeadLetterStore, C: Clock + Sleep> Consumer<S, H,
     #[must_use]
     pub fn with_config(mut self, config: Config) -> Self {
         self.worker.config = config;
+        self
+    }
+
+    /// The same consumer, deciding by other rules what is tried again.
+    ///
+    /// Failures of the handler are those of the component `dlq` and the operation `handle`, which
+    /// is idempotent.
+    /// A rule that says retry may say how often and how slowly, too; its delays keep to the cap of
+    /// [`Config::retry`], and everything to its budget.
+    /// Whatever else a rule says, the message is put away as a letter: nothing is dropped.
+    #[must_use]
+    pub fn with_policy(mut self, policy: impl Into<Arc<Policy>>) -> Self {
+        self.worker.policy = policy.into();
         self
     }
 
@@ -222,8 +237,8 @@ impl<H: Handler, D: DeadLetterStore, C: Clock + Sleep> Worker<H, D, C> {
     ) -> Result<Pending, ConsumerError> {
         let position = position.clone();
         let mut attempts = Attempts::default();
-        let retry = &self.config.retry;
-        match deliver(&mut self.handler, message, retry, &self.clock, &mut attempts).await {
+        let rules = Rules { policy: &self.policy, retry: &self.config.retry };
+        match deliver(&mut self.handler, message, rules, &self.clock, &mut attempts).await {
             Ok(()) => Ok(Pending::Handled { position }),
             // The verdict is dropped: the next step asks again, the cause may be gone by then.
             Err(_) if self.letters_in_a_row >= self.config.letters_in_a_row_max.get() => {

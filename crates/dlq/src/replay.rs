@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use backstop_clock::{Clock, Sleep};
+use backstop_error_taxonomy::Policy;
 use tracing::{info, warn};
 
 use crate::{
     DeadLetterStore, Handler, Letter, LetterId, State,
-    attempt::deliver,
+    attempt::{Rules, deliver},
     config::Retry,
     error::{Invalid, StoreError},
     history::Settlement,
@@ -41,6 +44,7 @@ const REPLAYS_MAX: u32 = 3;
 pub struct Replay {
     selection: Selection,
     retry: Retry,
+    policy: Arc<Policy>,
     letters_max: usize,
     replays_max: u32,
     dry_run: bool,
@@ -95,6 +99,7 @@ impl Replay {
         Self {
             selection,
             retry: Retry::default(),
+            policy: Arc::default(),
             letters_max: LETTERS_MAX,
             replays_max: REPLAYS_MAX,
             dry_run: false,
@@ -111,6 +116,14 @@ impl Replay {
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
+    }
+
+    /// The same, deciding by other rules what is tried again; see [`Consumer::with_policy`].
+    ///
+    /// [`Consumer::with_policy`]: crate::Consumer::with_policy
+    #[must_use]
+    pub fn with_policy(self, policy: impl Into<Arc<Policy>>) -> Self {
+        Self { policy: policy.into(), ..self }
     }
 
     /// The same, quarantining after another number of failed replays (default 3).
@@ -238,8 +251,9 @@ impl<H: Handler, D: DeadLetterStore, C: Clock + Sleep> Run<'_, H, D, C> {
         while let Some(letter) = ready {
             let message = letter.to_replay();
             let mut attempts = letter.attempts().clone();
-            let (retry, clock) = (&self.plan.retry, self.clock);
-            let delivered = deliver(self.handler, &message, retry, clock, &mut attempts).await;
+            let rules = Rules { policy: &self.plan.policy, retry: &self.plan.retry };
+            let clock = self.clock;
+            let delivered = deliver(self.handler, &message, rules, clock, &mut attempts).await;
             let settlement = match delivered {
                 Ok(()) => Settlement::Resolved { at: clock.now(), note: "replayed".to_owned() },
                 Err(reason) => {

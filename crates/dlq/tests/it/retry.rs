@@ -1,10 +1,13 @@
 //! Retrying while the message waits, and panics.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use backstop_clock::Clock;
-use backstop_dlq::{Consumer, DeadLetterStore, Message, Reason, Step};
-use backstop_error_taxonomy::{Class, Effect, Kind};
+use backstop_dlq::{Consumer, DeadLetterStore, Message, Reason, Replay, Step};
+use backstop_error_taxonomy::{
+    Action, Class, Component, Effect, Kind, Transience,
+    policy::{Draft, Rule},
+};
 
 use crate::support::{
     Answers, Failed, Script, clock, committed, drain, letters, message, on_each_store,
@@ -83,6 +86,45 @@ fn a_handler_that_asks_for_a_wait_gets_it(store: &(impl DeadLetterStore + Clone)
     assert_eq!(clock.instant() - began, Duration::from_secs(8));
 }
 
+fn what_somebody_called_permanent_is_classified(store: &(impl DeadLetterStore + Clone)) {
+    let judged = Class::of(Kind::Other).with_transience(Transience::Permanent);
+    assert_eq!(reason_of(judged, store), (Reason::Fatal, 1));
+}
+
+fn a_policy_decides_what_is_tried_again_and_how(store: &(impl DeadLetterStore + Clone)) {
+    let rule = Rule::new("patient")
+        .on_component(Component::new("dlq"))
+        .on_op("handle")
+        .on_kind(Kind::Conflict)
+        .act(Action::Retry)
+        .with_max_attempts(5)
+        .with_delay(Duration::from_millis(30));
+    let draft = Draft::new("test").extending("stream_messages").with_rule(rule);
+    let policy = Arc::new(draft.build().unwrap());
+    let clock = clock();
+    let mut times = Vec::new();
+    let handler = Answers::new(|message: &Message| {
+        times.push(clock.elapsed());
+        // The profile calls what nobody classified transient.
+        Err(Failed::of(if message.position == 0 { Kind::Conflict } else { Kind::Other }))
+    });
+    let source = Script::of([message(0, "A"), message(1, "B")]);
+    let consumer = Consumer::new(source, handler, store.clone(), clock.clone());
+    let mut consumer = consumer.with_policy(Arc::clone(&policy));
+    drain(&mut consumer).unwrap();
+    let found = letters(consumer.store());
+    drop(consumer);
+    let expected = [0, 30, 60, 90, 120, 120, 220, 420].map(Duration::from_millis);
+    assert_eq!(times, expected, "five by the rule, three by the schedule");
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|letter| letter.reason() == Reason::AttemptsExhausted));
+
+    let mut again = Answers::new(|_: &Message| Err(Failed::of(Kind::Conflict)));
+    let replay = Replay::of([found[0].id()]).with_policy(policy);
+    pollster::block_on(replay.run(&mut again, store, &clock)).unwrap();
+    assert_eq!(again.calls.len(), 5);
+}
+
 fn d_18_a_panic_is_a_failed_attempt(store: &(impl DeadLetterStore + Clone)) {
     let handler = Answers::new(|message: &Message| {
         assert!(message.partition != 1, "division by zero lots");
@@ -111,5 +153,7 @@ on_each_store!(
     spent_retries_are_not_started_over,
     a_wait_beyond_the_budget_ends_the_attempts,
     a_handler_that_asks_for_a_wait_gets_it,
+    what_somebody_called_permanent_is_classified,
+    a_policy_decides_what_is_tried_again_and_how,
     d_18_a_panic_is_a_failed_attempt,
 );
