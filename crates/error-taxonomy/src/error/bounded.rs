@@ -183,18 +183,18 @@ impl<const MAX: usize> Visitor<'_> for Scalar<MAX> {
     }
 
     fn visit_bool<E>(self, v: bool) -> Result<SmolStr, E> {
-        Ok(text::shown(&v, MAX))
+        Ok(text::shown(&v, MAX).into())
     }
 
     fn visit_i64<E>(self, v: i64) -> Result<SmolStr, E> {
-        Ok(text::shown(&v, MAX))
+        Ok(text::shown(&v, MAX).into())
     }
 
     fn visit_u64<E>(self, v: u64) -> Result<SmolStr, E> {
-        Ok(text::shown(&v, MAX))
+        Ok(text::shown(&v, MAX).into())
     }
 
     fn visit_f64<E>(self, v: f64) -> Result<SmolStr, E> {
-        Ok(text::shown(&v, MAX))
+        Ok(text::shown(&v, MAX).into())
     }
 }

@@ -1,5 +1,6 @@
 //! An error for code that has no type of its own to return.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::{Class, Classify, Component, Effect, Kind, Transience};
 mod key;
 mod location;
 mod text;
+mod pairs;
 mod show;
 mod recorded;
 mod fingerprint;
@@ -33,6 +35,7 @@ pub use key::Key;
 pub use location::Location;
 
 use location::Place;
+use pairs::Pairs;
 
 /// An opaque error of one pointer: class, message, operations, context, place and source.
 ///
@@ -67,7 +70,7 @@ pub struct Error(Box<Inner>);
 
 const _: () = assert!(size_of::<Error>() == size_of::<usize>(), "results stay small");
 
-/// Operations and pairs that fit without an allocation of their own; most errors have fewer.
+/// Operations and pairs that fit without an allocation of their own; most errors have no more.
 const INLINE: usize = 2;
 
 struct Inner {
@@ -77,8 +80,7 @@ struct Inner {
     /// Innermost first.
     operations: SmallVec<[SmolStr; INLINE]>,
     component: Option<Component>,
-    /// In the order in which they came; no key twice.
-    context: SmallVec<[(Key, SmolStr); INLINE]>,
+    context: Pairs,
     /// Operations, pairs and secrets that found no room.
     left_out: u32,
     /// Whether somebody counted or logged it, or dealt with it.
@@ -149,7 +151,18 @@ impl Error {
         let class = source.class();
         let place = Place::Here(panic::Location::caller());
         let message = text::message(message.into());
-        Self::build(class, message, place, Some(Box::new(source))).inheriting()
+        let inner = (&source as &dyn Any).downcast_ref::<Self>();
+        let inherited = inner.map(|inner| (inner.component(), inner.not_before()));
+        let mut error = Self::build(class, message, place, Some(Box::new(source)));
+        // What belongs to the failure and not to the layer that raises it.
+        if let Some((component, not_before)) = inherited {
+            error.0.component = component;
+            error = match not_before {
+                Some(at) => error.with_not_before(at),
+                None => error,
+            };
+        }
+        error
     }
 
     /// The foreign error itself, with its class and its words, ready to carry context.
@@ -182,7 +195,7 @@ impl Error {
             message,
             operations: SmallVec::new(),
             component: None,
-            context: SmallVec::new(),
+            context: Pairs::default(),
             left_out: 0,
             recorded: AtomicBool::new(false),
             id: OnceLock::new(),
@@ -190,18 +203,6 @@ impl Error {
             source,
             rare: None,
         }))
-    }
-
-    /// Takes over what belongs to the failure and not to the layer that raised it.
-    fn inheriting(mut self) -> Self {
-        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
-        let Some(inner) = source else { return self };
-        let (component, not_before) = (inner.component(), inner.not_before());
-        self.0.component = component;
-        match not_before {
-            Some(at) => self.with_not_before(at),
-            None => self,
-        }
     }
 }
 
@@ -271,15 +272,13 @@ impl Error {
     /// Never add a secret: everything here is displayed and written down.
     #[must_use]
     pub fn with(mut self, key: impl Into<Key>, value: impl fmt::Display) -> Self {
-        self.add(key.into(), text::value(&value));
+        self.add(key.into(), &value);
         self
     }
 
-    fn add(&mut self, key: Key, value: SmolStr) {
-        match self.0.context.iter().find(|(known, _)| *known == key) {
-            Some((_, known)) if *known == value => {}
-            None if self.0.context.len() < Self::CONTEXT_MAX => self.0.context.push((key, value)),
-            Some(_) | None => self.leave_out(),
+    fn add(&mut self, key: Key, value: &dyn fmt::Display) {
+        if !self.0.context.add(key, value) {
+            self.leave_out();
         }
     }
 
@@ -371,13 +370,13 @@ impl Error {
 
     /// The context pairs in the order in which they were added.
     pub fn context(&self) -> impl Iterator<Item = (&Key, &str)> {
-        self.0.context.iter().map(|(key, value)| (key, value.as_str()))
+        self.0.context.iter()
     }
 
     /// The value of a context key.
     pub fn value(&self, key: impl Into<Key>) -> Option<&str> {
         let key = key.into();
-        self.context().find(|(known, _)| **known == key).map(|(_, value)| value)
+        self.context().find_map(|(known, value)| (*known == key).then_some(value))
     }
 
     /// The value of a secret.

@@ -92,5 +92,5 @@ fn facts(f: &mut fmt::Formatter<'_>, error: &Error, line: &str) -> fmt::Result {
 
 /// The text of another error, which is anything but trusted.
 fn cause(f: &mut fmt::Formatter<'_>, error: &dyn StdError) -> fmt::Result {
-    text::one_line(f, &text::shown(error, CAUSE_BYTES_MAX))
+    text::one_line(f, &text::shown(&error, CAUSE_BYTES_MAX))
 }

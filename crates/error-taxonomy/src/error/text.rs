@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-use smol_str::{SmolStr, SmolStrBuilder};
+use smol_str::SmolStr;
 
 use super::Error;
 
@@ -11,10 +11,13 @@ use super::Error;
 const CUT: &str = "...[cut]";
 
 /// A message of bounded length.
+#[inline]
 pub(super) fn message(text: Cow<'static, str>) -> Cow<'static, str> {
-    if text.len() <= Error::MESSAGE_BYTES_MAX {
-        return text;
-    }
+    if text.len() <= Error::MESSAGE_BYTES_MAX { text } else { cut(&text) }
+}
+
+#[cold]
+fn cut(text: &str) -> Cow<'static, str> {
     let end = text.floor_char_boundary(Error::MESSAGE_BYTES_MAX - CUT.len());
     let (kept, _) = text.split_at(end);
     // A new text, so that the megabyte is given back.
@@ -35,45 +38,46 @@ pub(super) fn clipped(text: &str, max: usize) -> SmolStr {
     if text.len() <= max { SmolStr::new(text) } else { with_mark(text, max) }
 }
 
-/// The text of a value; a longer one is not even formatted to its end.
-pub(super) fn value(value: &impl fmt::Display) -> SmolStr {
-    shown(value, Error::VALUE_BYTES_MAX)
+/// At most `max` bytes of what `value` displays.
+pub(super) fn shown(value: &dyn fmt::Display, max: usize) -> String {
+    let mut text = String::new();
+    append(&mut text, value, max);
+    text
 }
 
-/// At most `max` bytes of what `value` displays.
-pub(super) fn shown(value: &(impl fmt::Display + ?Sized), max: usize) -> SmolStr {
-    let mut limited = Limited { kept: SmolStrBuilder::new(), max };
+/// Appends at most `max` bytes of what `value` displays; a longer one is not even formatted.
+pub(super) fn append(text: &mut String, value: &dyn fmt::Display, max: usize) {
+    let start = text.len();
     // An error is the limit, or a `Display` that gives up: in both cases something lacks.
-    match write!(limited, "{value}") {
-        Ok(()) => limited.kept.finish(),
-        Err(fmt::Error) => with_mark(limited.kept.as_str(), max),
+    if write!(Limited { text, end: start + max }, "{value}").is_err() {
+        let end = (start + max).saturating_sub(CUT.len());
+        text.truncate(text.floor_char_boundary(end).max(start));
+        text.push_str(CUT);
     }
 }
 
 /// The beginning of a text that went on, and the mark, in at most `max` bytes.
 fn with_mark(text: &str, max: usize) -> SmolStr {
     let (kept, _) = text.split_at(text.floor_char_boundary(max - CUT.len()));
-    let mut marked = SmolStrBuilder::with_capacity(max);
-    marked.push_str(kept);
-    marked.push_str(CUT);
-    marked.finish()
+    SmolStr::from_iter([kept, CUT])
 }
 
 /// Takes text until the limit is reached, then refuses.
-struct Limited {
-    kept: SmolStrBuilder,
-    max: usize,
+struct Limited<'a> {
+    text: &'a mut String,
+    /// How long the text may become.
+    end: usize,
 }
 
-impl Write for Limited {
+impl Write for Limited<'_> {
     fn write_str(&mut self, s: &str) -> fmt::Result {
-        let room = self.max - self.kept.len();
+        let room = self.end - self.text.len();
         if s.len() <= room {
-            self.kept.push_str(s);
+            self.text.push_str(s);
             return Ok(());
         }
         let (head, _) = s.split_at(s.floor_char_boundary(room));
-        self.kept.push_str(head);
+        self.text.push_str(head);
         Err(fmt::Error)
     }
 }

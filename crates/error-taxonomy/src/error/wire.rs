@@ -133,7 +133,7 @@ fn texts(error: &Error) -> Vec<String> {
             texts.push(CAUSES_LEFT_OUT.to_owned());
             break;
         }
-        texts.push(text::shown(cause, CAUSE_BYTES_MAX).into());
+        texts.push(text::shown(&cause, CAUSE_BYTES_MAX));
     }
     texts
 }
@@ -183,7 +183,7 @@ impl<'de> Deserialize<'de> for Error {
             error.add_op(op);
         }
         for (key, value) in read.context.pairs {
-            error.add(key, value);
+            error.add(key, &value);
         }
         if read.kind.parse::<Kind>().is_err() {
             let name = text::clipped(&read.kind, Self::NAME_BYTES_MAX);

@@ -9,6 +9,8 @@ mod codes;
 #[cfg(test)]
 mod context;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod drivers;
