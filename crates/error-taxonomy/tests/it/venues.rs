@@ -105,7 +105,6 @@ fn markets_are_kept_apart() {
     assert_eq!(table.venue(), "v");
 }
 
-#[cfg(feature = "serde")]
 mod files {
     use backstop_error_taxonomy::venue::BINANCE;
 
