@@ -1,6 +1,6 @@
 //! Good verdicts that may be booked without the lock.
 
-use crate::sync::{AtomicU64, CELLS, Ordering, cell_of_thread};
+use crate::sync::{AtomicI64, AtomicU64, CELLS, Ordering, cell_of_thread};
 
 /// Room in one cell: good verdicts that one grant can give to a thread.
 const CELL_MAX: u64 = u32::MAX as u64;
@@ -18,6 +18,10 @@ const LEFT_BITS: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct Allowance {
     cells: [Cell; CELLS],
+    /// The end of the slice of time to which granted verdicts belong; set before they are granted.
+    slice_end: AtomicI64,
+    /// From how many nanoseconds on a call is slow; `i64::MAX` where calls are not timed.
+    slow_from: AtomicI64,
 }
 
 /// Two cache lines apart, because some processors fetch lines in pairs.
@@ -36,17 +40,36 @@ pub(crate) struct Granted {
     booked: u64,
     /// All of it lies in one cell, if this is its index.
     only: Option<u8>,
-}
-
-impl Granted {
-    pub(crate) const fn is_some(&self) -> bool {
-        self.total > 0
-    }
+    /// Verdicts belong to slices of time, within which their order does not matter.
+    pub(crate) is_timed: bool,
 }
 
 impl Allowance {
     pub(crate) fn new() -> Self {
-        Self { cells: std::array::from_fn(|_| Cell(AtomicU64::new(0))) }
+        Self {
+            cells: std::array::from_fn(|_| Cell(AtomicU64::new(0))),
+            slice_end: AtomicI64::new(i64::MIN),
+            slow_from: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slice_end(&self) -> i64 {
+        self.slice_end.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn is_slow(&self, took: i64) -> bool {
+        took >= self.slow_from.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_slow_from(&self, nanos: i64) {
+        self.slow_from.store(nanos, Ordering::Relaxed);
+    }
+
+    /// There is a grant, and it is of the slice that ends then.
+    pub(crate) fn holds_until(&self, granted: &Granted, slice_end: i64) -> bool {
+        granted.total > 0 && self.slice_end.load(Ordering::Relaxed) == slice_end
     }
 
     /// Takes one, if one is left and `holds` still says so after the cell was read.
@@ -70,8 +93,9 @@ impl Allowance {
     /// Grants so many, in a grant of their own; nothing may be granted meanwhile.
     ///
     /// Few go to the caller's own cell, for whoever calls next is likely the same thread.
-    pub(crate) fn grant(&self, many: u64, granted: &mut Granted) {
+    pub(crate) fn grant(&self, many: u64, slice_end: Option<i64>, granted: &mut Granted) {
         const FEW: u64 = 8 * CELLS as u64;
+        self.slice_end.store(slice_end.unwrap_or(i64::MIN), Ordering::Release);
         let number = granted.number.wrapping_add(1);
         let put = |cell: &Cell, left: u64| {
             cell.0.store(u64::from(number) << LEFT_BITS | left, Ordering::Release);
@@ -84,7 +108,7 @@ impl Allowance {
             let each = (many / CELLS as u64).min(CELL_MAX);
             (self.cells.iter().map(|cell| put(cell, each)).sum(), None)
         };
-        *granted = Granted { number, total, booked: 0, only };
+        *granted = Granted { number, total, booked: 0, only, is_timed: slice_end.is_some() };
     }
 
     /// What was taken and not booked yet; the grant stays in force.

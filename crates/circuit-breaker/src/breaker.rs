@@ -5,7 +5,7 @@ use std::{
 };
 
 use crate::{
-    Counts, Permit, Policy, PolicyError, Rejection, State, Totals, Trip,
+    Counts, Event, Permit, Policy, PolicyError, Rejection, State, Totals, Trip,
     counts::Outcome,
     gate::{Gate, Told},
     listeners::Listeners,
@@ -54,7 +54,7 @@ struct Shared {
     would_reject: AtomicU64,
     prioritized: AtomicU64,
     stale: AtomicU64,
-    listeners: Listeners,
+    listeners: Listeners<Breaker, Event>,
 }
 
 impl Breaker {
@@ -89,7 +89,7 @@ impl Breaker {
             would_reject: AtomicU64::new(0),
             prioritized: AtomicU64::new(0),
             stale: AtomicU64::new(0),
-            listeners: Listeners::default(),
+            listeners: Listeners::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -162,11 +162,11 @@ impl Breaker {
     pub fn counts(&self, now: impl FnOnce() -> Instant) -> Counts {
         let gate = self.gate();
         let tick = gate.word().is_sliced().then(|| gate.moment(now()).tick);
-        let (counts, stale) = gate.locked(|inner| {
+        let (counts, stale) = gate.locked(|machine| {
             if let Some(tick) = tick {
-                gate.roll(inner, tick);
+                machine.roll(tick);
             }
-            inner.machine.counts()
+            machine.counts()
         });
         self.count_stale(stale);
         counts
@@ -182,7 +182,7 @@ impl Breaker {
             prioritized: shared.prioritized.load(Ordering::Relaxed),
             opened: opened.into(),
             stale: shared.stale.load(Ordering::Relaxed),
-            reclaimed: reclaimed.into(),
+            reclaimed,
         }
     }
 
@@ -243,12 +243,12 @@ impl Breaker {
         &self.shared.gate
     }
 
-    pub(crate) fn listeners(&self) -> &Listeners {
+    pub(crate) fn listeners(&self) -> &Listeners<Self, Event> {
         &self.shared.listeners
     }
 
     /// A breaker of a registry; the policy has been checked.
-    pub(crate) fn keyed(policy: Arc<Policy>, start: Option<Instant>, number: u64) -> Self {
+    pub(crate) fn keyed(policy: Arc<Policy>, start: Option<Instant>, number: u32) -> Self {
         let mut machine = Machine::new(policy);
         machine.draw = number;
         if start.is_some() {
@@ -394,7 +394,7 @@ impl Breaker {
     }
 
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Machine) -> R) -> R {
-        let (read, stale) = self.gate().locked(|inner| read(&inner.machine));
+        let (read, stale) = self.gate().locked(|machine| read(machine));
         self.count_stale(stale);
         read
     }

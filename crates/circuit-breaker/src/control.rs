@@ -7,7 +7,7 @@ use std::{
 
 use backstop_error_taxonomy::{Class, Classify, Kind};
 
-use crate::{Breaker, Event, Policy, PolicyError, State, gate::Told, state::Machine, time::nanos};
+use crate::{Breaker, Event, Policy, PolicyError, State, state::Machine, time::nanos};
 
 /// A state cannot be entered by hand from where the breaker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,12 +145,7 @@ impl Breaker {
     /// An open breaker waits for its call: only a call can be a probe.
     pub fn expire(&self, now: Instant) {
         let moment = self.gate().moment(now);
-        let mut events = Vec::new();
-        let ((), stale) = self.gate().locked(|inner| {
-            self.gate().roll(inner, moment.tick);
-            inner.machine.expire(moment, &mut events);
-        });
-        self.tell(&Told { events, stale });
+        self.change(|machine, events| machine.expire(moment, events));
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Machine, &mut Vec<Event>) -> R) -> R {

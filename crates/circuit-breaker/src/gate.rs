@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Event, Policy, State,
-    allowance::{Allowance, Granted},
+    allowance::Allowance,
     counts::Outcome,
     state::{Machine, Ordinal, Recorded, Room},
     sync::{AtomicI64, AtomicU64, Mutex, MutexGuard, Ordering},
@@ -26,21 +26,11 @@ pub(crate) struct Gate {
     /// Set after the word says open and cleared before it says otherwise: while it is known, the
     /// breaker is open.
     open_until: AtomicI64,
-    /// The end of the slice of time to which granted verdicts belong; set before they are granted.
-    slice_end: AtomicI64,
-    /// From how many nanoseconds on a call is slow; `i64::MAX` where calls are not timed.
-    slow_from: AtomicI64,
     /// Ticks are counted from here.
     origin: OnceLock<Instant>,
-    /// There once a policy has a window; without one no good verdict needs booking.
+    /// There once a policy has a window or times its calls; others need none of it.
     allowance: OnceLock<Box<Allowance>>,
-    inner: Mutex<Inner>,
-}
-
-/// What the lock guards.
-pub(crate) struct Inner {
-    pub(crate) machine: Machine,
-    granted: Granted,
+    machine: Mutex<Machine>,
 }
 
 impl Gate {
@@ -48,13 +38,11 @@ impl Gate {
         let gate = Self {
             word: AtomicU64::new(Word::SPENT.bits()),
             open_until: AtomicI64::new(UNKNOWN),
-            slice_end: AtomicI64::new(UNKNOWN),
-            slow_from: AtomicI64::new(i64::MAX),
             origin: origin.map_or_else(OnceLock::new, OnceLock::from),
             allowance: OnceLock::new(),
-            inner: Mutex::new(Inner { machine, granted: Granted::default() }),
+            machine: Mutex::new(machine),
         };
-        gate.prepare(&gate.lock().machine.policy);
+        gate.prepare(&gate.lock().policy);
         let ((), _) = gate.locked(|_| ());
         gate
     }
@@ -73,7 +61,7 @@ impl Gate {
     #[inline]
     pub(crate) fn is_slow(&self, tick: i64, started: i64) -> bool {
         let took = tick.saturating_sub(started).max(0);
-        took >= self.slow_from.load(Ordering::Relaxed)
+        self.allowance.get().is_some_and(|allowance| allowance.is_slow(took))
     }
 
     pub(crate) fn origin(&self) -> Option<Instant> {
@@ -94,9 +82,8 @@ impl Gate {
     pub(crate) fn book_good(&self, word: Word, now: Now) -> bool {
         let Some(allowance) = self.allowance.get() else { return false };
         allowance.take(|| {
-            self.word() == word
-                && (!word.is_sliced()
-                    || now.tick().is_some_and(|t| t < self.slice_end.load(Ordering::Acquire)))
+            let is_in_time = |tick| tick < allowance.slice_end();
+            self.word() == word && (!word.is_sliced() || now.tick().is_some_and(is_in_time))
         })
     }
 
@@ -108,18 +95,13 @@ impl Gate {
         now: Now,
     ) -> (Recorded, Told) {
         let mut events = Vec::new();
-        let (recorded, stale) = self.locked(|inner| {
-            if let (Some(tick), Some(end)) = (now.tick(), inner.machine.slice_end())
-                && tick >= end
-            {
-                self.revoke(inner);
-            }
-            let period = inner.machine.period();
-            let recorded = inner.machine.record(permit, outcome, now, &mut events);
-            let goes_on = inner.machine.period() == period;
-            if goes_on && inner.machine.room() == Room::None && self.revoke(inner) > 0 {
+        let (recorded, stale) = self.locked(|machine| {
+            let period = machine.period();
+            let recorded = machine.record(permit, outcome, now, &mut events);
+            let goes_on = machine.period() == period;
+            if goes_on && machine.room() == Room::None && self.revoke(machine) > 0 {
                 // They came in while the machine decided, and may complete what makes it trip.
-                inner.machine.reconsider(now, &mut events);
+                machine.reconsider(now, &mut events);
             }
             recorded
         });
@@ -130,11 +112,11 @@ impl Gate {
     ///
     /// Granted verdicts are booked before.
     /// With the result comes the number of those that came after the end of their period.
-    pub(crate) fn locked<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> (R, u64) {
-        let mut inner = self.lock();
-        self.collect(&mut inner);
-        let done = change(&mut inner);
-        let stale = self.follow(&mut inner);
+    pub(crate) fn locked<R>(&self, change: impl FnOnce(&mut Machine) -> R) -> (R, u64) {
+        let mut machine = self.lock();
+        self.collect(&mut machine);
+        let done = change(&mut machine);
+        let stale = self.follow(&mut machine);
         (done, stale)
     }
 
@@ -144,68 +126,64 @@ impl Gate {
         change: impl FnOnce(&mut Machine, &mut Vec<Event>) -> R,
     ) -> (R, Told) {
         let mut events = Vec::new();
-        let (done, stale) = self.locked(|inner| change(&mut inner.machine, &mut events));
+        let (done, stale) = self.locked(|machine| change(machine, &mut events));
         (done, Told { events, stale })
-    }
-
-    /// Forgets what is too old, after what was granted for that time has been booked.
-    pub(crate) fn roll(&self, inner: &mut Inner, tick: i64) {
-        if inner.machine.slice_end().is_some_and(|end| tick >= end) {
-            self.revoke(inner);
-        }
-        inner.machine.roll(tick);
     }
 
     /// Puts another policy in force.
     pub(crate) fn reconfigure(&self, policy: Arc<Policy>) -> u64 {
         self.prepare(&policy);
-        let ((), stale) = self.locked(|inner| {
-            self.revoke(inner);
-            inner.machine.reconfigure(policy);
+        let ((), stale) = self.locked(|machine| {
+            self.revoke(machine);
+            machine.reconfigure(policy);
         });
         stale
     }
 
-    /// What calls need of a policy without the lock.
-    ///
-    /// Cells for granted verdicts are made here, so that no call has to allocate them.
+    /// What calls need of a policy without the lock, made here so that no call has to allocate it.
     fn prepare(&self, policy: &Policy) {
-        let slow_from = policy.slow_call.map_or(i64::MAX, time::nanos);
-        self.slow_from.store(slow_from, Ordering::Relaxed);
-        if policy.window.is_some() {
-            self.allowance.get_or_init(|| Box::new(Allowance::new()));
+        if policy.window.is_some() || policy.slow_call.is_some() {
+            let allowance = self.allowance.get_or_init(|| Box::new(Allowance::new()));
+            allowance.set_slow_from(policy.slow_call.map_or(i64::MAX, time::nanos));
+        } else if let Some(allowance) = self.allowance.get() {
+            allowance.set_slow_from(i64::MAX);
         }
     }
 
     /// Books what was taken of the grant.
-    fn collect(&self, inner: &mut Inner) {
-        let Some(allowance) = self.allowance.get() else { return };
-        let Inner { machine, granted } = inner;
-        // Of a window by count the order matters, so nothing may be taken while it changes.
-        let taken = match machine.slice_end() {
-            Some(_) => allowance.collect(granted),
-            None => allowance.revoke(granted),
+    fn collect(&self, machine: &mut Machine) {
+        let (Some(allowance), Some(granted)) = (self.allowance.get(), machine.granted()) else {
+            return;
         };
+        // Of a window by count the order matters, so nothing may be taken while it changes.
+        let taken =
+            if granted.is_timed { allowance.collect(granted) } else { allowance.revoke(granted) };
         machine.book_good(taken);
     }
 
     /// Books what was taken of the grant and ends it; how many were.
-    fn revoke(&self, inner: &mut Inner) -> u64 {
-        let Some(allowance) = self.allowance.get() else { return 0 };
-        let taken = allowance.revoke(&mut inner.granted);
-        inner.machine.book_good(taken);
+    fn revoke(&self, machine: &mut Machine) -> u64 {
+        let taken = self.end_grant(machine);
+        machine.book_good(taken);
         taken
     }
 
+    /// Ends the grant; what was taken of it and not booked.
+    fn end_grant(&self, machine: &mut Machine) -> u64 {
+        match (self.allowance.get(), machine.granted()) {
+            (Some(allowance), Some(granted)) => allowance.revoke(granted),
+            _ => 0,
+        }
+    }
+
     /// Lets the atomics follow the machine; the number of verdicts that are stale by it.
-    fn follow(&self, inner: &mut Inner) -> u64 {
-        let Inner { machine, granted } = inner;
+    fn follow(&self, machine: &mut Machine) -> u64 {
         let old = self.word();
         let word = Word::new(machine.period(), machine.state(), machine.flags());
         let mut stale = 0;
         if word != old {
             // What was taken since the machine decided came after the end of the period.
-            let late = self.allowance.get().map_or(0, |allowance| allowance.revoke(granted));
+            let late = self.end_grant(machine);
             if word.period() == old.period() {
                 machine.book_good(late);
             } else {
@@ -218,30 +196,31 @@ impl Gate {
             let until = machine.until().unwrap_or(UNKNOWN);
             self.open_until.store(until, Ordering::Release);
         }
-        if let Some(allowance) = self.allowance.get() {
-            self.grant(allowance, machine, granted);
-        }
+        self.grant(machine);
         stale
     }
 
-    fn grant(&self, allowance: &Allowance, machine: &mut Machine, granted: &mut Granted) {
-        match machine.room() {
-            Room::None if granted.is_some() => machine.book_good(allowance.revoke(granted)),
-            Room::None => {}
+    fn grant(&self, machine: &mut Machine) {
+        let room = machine.room();
+        let (Some(allowance), Some(granted)) = (self.allowance.get(), machine.granted()) else {
+            return;
+        };
+        match room {
             // Of a slice that has not ended: what was granted for it still holds.
-            Room::Some { slice_end: Some(end), .. }
-                if granted.is_some() && self.slice_end.load(Ordering::Relaxed) == end => {}
-            Room::Some { many, slice_end } => {
-                machine.book_good(allowance.revoke(granted));
-                self.slice_end.store(slice_end.unwrap_or(UNKNOWN), Ordering::Release);
-                allowance.grant(many, granted);
+            Room::Some { slice_end: Some(end), .. } if allowance.holds_until(granted, end) => {}
+            room => {
+                let taken = allowance.revoke(granted);
+                if let Room::Some { many, slice_end } = room {
+                    allowance.grant(many, slice_end, granted);
+                }
+                machine.book_good(taken);
             }
         }
     }
 
     /// Nothing of ours panics under the lock, so a poisoned machine is still whole.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -62,6 +62,10 @@ mod permit;
 mod call;
 mod snapshot;
 mod registry;
+#[cfg(feature = "bulkhead")]
+pub mod bulkhead;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "serde")]
 mod kinds;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]

@@ -181,25 +181,41 @@ impl<B: Borrow<Breaker>> Permit<B> {
         let gate = self.breaker.borrow().gate();
         let word = gate.word();
         // Healthy callers write nothing, so they share the cache line in peace.
-        let is_silent = !failed && word == ticket.word && word.is_quiet();
-        if !is_silent || ticket.is_timed() {
-            self.settle_loud(word, failed, now);
+        let is_usual = !failed && word == ticket.word && !ticket.is_timed();
+        if !(is_usual && word.is_quiet()) {
+            if is_usual && word.is_sliced() {
+                self.settle_sliced(now);
+            } else {
+                self.settle_loud(word, failed, Now::Unread, now);
+            }
         }
         // Only now: a `now` that panics must still give the slot back, through the drop.
         self.ticket.word = Word::SPENT;
     }
 
+    /// A good verdict of a call that is not timed, where verdicts belong to slices of time.
+    #[inline]
+    fn settle_sliced(&self, now: impl FnOnce() -> Instant) {
+        let gate = self.breaker.borrow().gate();
+        let instant = now();
+        let now = Now::At(gate.moment(instant));
+        if !gate.book_good(self.ticket.word, now) {
+            self.settle_loud(gate.word(), false, now, || instant);
+        }
+    }
+
     /// Apart from the usual way, so that that is small enough to be part of its caller.
     #[inline(never)]
-    fn settle_loud(&self, word: Word, failed: bool, now: impl FnOnce() -> Instant) {
+    fn settle_loud(&self, word: Word, failed: bool, mut at: Now, now: impl FnOnce() -> Instant) {
         let (ticket, breaker) = (self.ticket, self.breaker.borrow());
         if self.is_exempt() {
             return;
         }
         let gate = breaker.gate();
-        let (mut outcome, mut at) = (Outcome { failed, slow: false }, Now::Unread);
+        let mut outcome = Outcome { failed, slow: false };
         let mut now = Some(now);
         if (ticket.is_timed() || word.is_sliced())
+            && matches!(at, Now::Unread)
             && let Some(now) = now.take()
         {
             let moment = gate.moment(now());

@@ -40,6 +40,11 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
+    /// An error if there is a problem.
+    pub(crate) fn of(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
+    }
+
     /// What is wrong, in the order of the policy's settings; at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -136,6 +141,12 @@ pub enum Problem {
     /// A registry that could hold no breaker.
     #[error("max_keys is 0; it must be at least 1")]
     KeysMax,
+    /// A bulkhead through which nothing could pass.
+    #[error("max_concurrent is 0; it must be at least 1")]
+    MaxConcurrent,
+    /// Nobody who waits could ever be let in.
+    #[error("max_wait is 0; it must be longer")]
+    MaxWait,
     /// Not a share.
     #[error("open_jitter is {share}; it must be more than 0 and at most 1")]
     OpenJitter { share: f64 },
@@ -164,6 +175,8 @@ impl Problem {
             Self::Factor { .. } => "open_factor",
             Self::OpenTimeMax { .. } => "open_time_max",
             Self::KeysMax => "max_keys",
+            Self::MaxConcurrent => "max_concurrent",
+            Self::MaxWait => "max_wait",
             Self::OpenJitter { .. } => "open_jitter",
         }
     }
@@ -175,7 +188,7 @@ pub(crate) fn check(policy: &Policy) -> Result<(), PolicyError> {
     check_window(policy, &mut problems);
     check_probes(policy, &mut problems);
     check_open_time(policy, &mut problems);
-    if problems.is_empty() { Ok(()) } else { Err(PolicyError { problems }) }
+    PolicyError::of(problems)
 }
 
 /// Of a registry: its policy and its limit.
@@ -184,7 +197,7 @@ pub(crate) fn check_keyed(policy: &Policy, keys_max: usize) -> Result<(), Policy
     if keys_max == 0 {
         problems.push(Problem::KeysMax);
     }
-    if problems.is_empty() { Ok(()) } else { Err(PolicyError { problems }) }
+    PolicyError::of(problems)
 }
 
 fn is_share(rate: f64) -> bool {

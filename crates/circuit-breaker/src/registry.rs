@@ -163,7 +163,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             };
             place
         };
-        let breaker = self.make(key, slots.made);
+        let breaker = self.make(key, u32::try_from(slots.made).unwrap_or(u32::MAX));
         slots.put(place, key.clone(), breaker.clone());
         Ok(breaker)
     }
@@ -208,7 +208,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         Some(slot.breaker.clone())
     }
 
-    fn make(&self, key: &K, number: u64) -> Breaker {
+    fn make(&self, key: &K, number: u32) -> Breaker {
         let own = self.policies.iter().find(|(matches, _)| matches(key));
         let policy = own.map_or(&self.policy, |(_, policy)| policy);
         let breaker = Breaker::keyed(Arc::clone(policy), self.start, number);

@@ -18,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Counts, Event, Policy, Rejection, State,
+    allowance::Granted,
     counts::Outcome,
     history::History,
     policy::{AfterHalfOpen, Initial, Span},
@@ -76,20 +77,35 @@ pub(crate) struct Machine {
     until: Option<i64>,
     /// Of the probes while half-open, frozen while open; closed, only the run of failures.
     counts: Counts,
-    /// Probes that failed, or were slow where that counts.
-    bad_probes: u32,
-    next_probe: Ordinal,
-    probes: Vec<Probe>,
-    window: Option<Box<Window>>,
+    /// There once the breaker was half-open.
+    trial: Option<Box<Trial>>,
+    memory: Option<Box<Memory>>,
     /// Openings since the last close, less one.
     open_attempt: u32,
     /// Rules told of since the counts started, a bit each.
     announced: u8,
     opened: u32,
-    reclaimed: u32,
     history: History,
     /// Tells this breaker's jitter from that of others with the same policy.
-    pub(crate) draw: u64,
+    pub(crate) draw: u32,
+}
+
+/// The probes of the half-open period.
+#[derive(Debug, Default)]
+struct Trial {
+    in_flight: Vec<Probe>,
+    /// Probes that failed, or were slow where that counts.
+    bad: u32,
+    next: Ordinal,
+    /// Probes that lost their slots, since the breaker was made.
+    reclaimed: u64,
+}
+
+/// The window, and what of it is granted to callers.
+#[derive(Debug)]
+struct Memory {
+    window: Window,
+    granted: Granted,
 }
 
 impl Machine {
@@ -103,19 +119,16 @@ impl Machine {
             Initial::MetricsOnly => State::MetricsOnly,
         };
         Self {
-            window: window(&policy),
+            memory: window(&policy).map(|w| Box::new(Memory::new(w))),
             policy,
             state,
             period: Period::FIRST,
             until: None,
             counts: Counts::default(),
-            bad_probes: 0,
-            next_probe: 0,
-            probes: Vec::new(),
+            trial: None,
             open_attempt: 0,
             announced: 0,
             opened: 0,
-            reclaimed: 0,
             history: History::default(),
             draw: 0,
         }
@@ -153,12 +166,18 @@ impl Machine {
         self.opened
     }
 
-    pub(crate) const fn reclaimed(&self) -> u32 {
-        self.reclaimed
+    pub(crate) fn reclaimed(&self) -> u64 {
+        self.trial.as_ref().map_or(0, |trial| trial.reclaimed)
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
-        u32::try_from(self.probes.len()).unwrap_or(u32::MAX)
+        let probes = self.trial.as_ref().map_or(0, |trial| trial.in_flight.len());
+        u32::try_from(probes).unwrap_or(u32::MAX)
+    }
+
+    /// What is granted of the window, if there is one.
+    pub(crate) fn granted(&mut self) -> Option<&mut Granted> {
+        self.memory.as_mut().map(|memory| &mut memory.granted)
     }
 
     pub(crate) const fn history(&self) -> &History {
@@ -168,7 +187,7 @@ impl Machine {
     /// As of the last call of [`roll`](Self::roll).
     pub(crate) fn counts(&self) -> Counts {
         let run = self.counts.consecutive_failures;
-        match &self.window {
+        match self.window() {
             _ if !self.is_counting() => self.counts,
             Some(window) => Counts { consecutive_failures: run, ..window.counts() },
             None => Counts { failure: run.into(), consecutive_failures: run, ..Counts::default() },
@@ -190,20 +209,18 @@ impl Machine {
     ///
     /// A full window of nothing but good verdicts looks the same after one more of them.
     fn is_quiet(&self) -> bool {
-        match (&self.state, self.window.as_deref()) {
+        match (&self.state, self.window()) {
             (State::Disabled, _) => true,
             _ if !self.is_counting() || self.counts.consecutive_failures > 0 => false,
             (_, None) => true,
-            (_, Some(Window::Ring(ring))) => {
-                ring.is_full() && self.window.as_ref().is_some_and(|w| w.counts().is_clean())
-            }
+            (_, Some(Window::Ring(ring))) => ring.is_full() && ring.counts().is_clean(),
             (_, Some(Window::Slices(_))) => false,
         }
     }
 
     /// How many good verdicts may come before the machine has to look again.
     pub(crate) fn room(&self) -> Room {
-        let Some(window) = &self.window else { return Room::None };
+        let Some(window) = self.window() else { return Room::None };
         if !self.is_counting() || self.counts.consecutive_failures > 0 || self.is_quiet() {
             return Room::None;
         }
@@ -214,7 +231,7 @@ impl Machine {
             return Room::None;
         }
         let safe = trip::safe_good(&self.policy, self.counts());
-        match &**window {
+        match window {
             Window::Ring(ring) => {
                 let many = safe.min(ring.room_for_good().into());
                 if many == 0 { Room::None } else { Room::Some { many, slice_end: None } }
@@ -230,25 +247,17 @@ impl Machine {
 
     /// Books good verdicts that were granted by [`room`](Self::room).
     pub(crate) fn book_good(&mut self, many: u64) {
-        if let Some(window) = &mut self.window {
-            window.push_good(many);
-        }
-    }
-
-    /// When the newest slice ends, if verdicts are counted by time and now.
-    pub(crate) fn slice_end(&self) -> Option<i64> {
-        match self.window.as_deref() {
-            Some(Window::Slices(slices)) => slices.slice_end(),
-            _ => None,
+        if let Some(memory) = &mut self.memory {
+            memory.window.push_good(many);
         }
     }
 
     /// Forgets what is too old, where verdicts are counted by time.
     pub(crate) fn roll(&mut self, tick: i64) {
         if self.is_counting()
-            && let Some(window) = &mut self.window
+            && let Some(memory) = &mut self.memory
         {
-            window.roll(tick);
+            memory.window.roll(tick);
         }
     }
 
@@ -297,8 +306,11 @@ impl Machine {
 
     /// A permit ends without a verdict: a probe's slot is free again.
     pub(crate) fn release(&mut self, (period, ordinal): (Period, Ordinal)) {
-        if self.state == State::HalfOpen && period == self.period {
-            self.probes.retain(|probe| probe.ordinal != ordinal);
+        if self.state == State::HalfOpen
+            && period == self.period
+            && let Some(trial) = &mut self.trial
+        {
+            trial.in_flight.retain(|probe| probe.ordinal != ordinal);
         }
     }
 
@@ -343,13 +355,20 @@ impl Machine {
     /// Puts another policy in force; state, counts and permits stay.
     pub(crate) fn reconfigure(&mut self, policy: Arc<Policy>) {
         if policy.window != self.policy.window {
-            let mut next = window(&policy);
-            if let (Some(next), Some(old)) = (&mut next, &self.window) {
-                next.take_over(old);
+            let old = self.memory.take();
+            let mut next = window(&policy).map(Memory::new);
+            if let (Some(next), Some(old)) = (&mut next, old) {
+                next.window.take_over(&old.window);
+                // The cells go on counting grants from here.
+                next.granted = old.granted;
             }
-            self.window = next;
+            self.memory = next.map(Box::new);
         }
         self.policy = policy;
+    }
+
+    fn window(&self) -> Option<&Window> {
+        self.memory.as_ref().map(|memory| &memory.window)
     }
 
     const fn is_counting(&self) -> bool {
@@ -391,10 +410,11 @@ impl Machine {
         let taken = self.counts.total().saturating_add(self.in_flight().into());
         if taken >= self.policy.probes.into() {
             // A reconfiguration may have asked for fewer probes than have answered already.
-            if self.probes.is_empty() {
+            if self.in_flight() == 0 {
                 return self.admit_judged(now, events);
             }
-            let oldest = self.probes.iter().map(|probe| probe.until).min();
+            let probes = self.trial.iter().flat_map(|trial| &trial.in_flight);
+            let oldest = probes.map(|probe| probe.until).min();
             let rest = match (oldest, now.tick()) {
                 (Some(until), Some(tick)) if until < i64::MAX => Some(left(until, tick)),
                 _ => None,
@@ -405,15 +425,16 @@ impl Machine {
             (Some(lease), Some(tick)) => tick.saturating_add(nanos(lease)),
             _ => i64::MAX,
         };
-        let ordinal = self.next_probe;
-        self.next_probe = ordinal.wrapping_add(1);
-        self.probes.push(Probe { ordinal, until: lease });
+        let trial = self.trial.get_or_insert_default();
+        let ordinal = trial.next;
+        trial.next += 1;
+        trial.in_flight.push(Probe { ordinal, until: lease });
         Admission::Admitted(self.period, ordinal)
     }
 
     /// Admits to what becomes of a half-open period in which nothing is left to wait for.
     fn admit_judged(&mut self, now: Now, events: &mut Vec<Event>) -> Admission {
-        match trip::judge_probes(&self.policy, self.counts, self.bad_probes) {
+        match trip::judge_probes(&self.policy, self.counts, self.bad_probes()) {
             ProbeVerdict::Close => self.close(now, events),
             _ if matches!(now, Now::Unread) => return Admission::NeedsTime,
             ProbeVerdict::Reopen | ProbeVerdict::Wait => self.reopen(now, events),
@@ -423,16 +444,17 @@ impl Machine {
 
     /// Takes the slots of probes whose lease is over.
     fn reclaim(&mut self, tick: i64, events: &mut Vec<Event>) {
-        let before = self.probes.len();
-        self.probes.retain(|probe| tick < probe.until);
-        for _ in self.probes.len()..before {
-            self.reclaimed = self.reclaimed.saturating_add(1);
+        let Some(trial) = &mut self.trial else { return };
+        let before = trial.in_flight.len();
+        trial.in_flight.retain(|probe| tick < probe.until);
+        for _ in trial.in_flight.len()..before {
+            trial.reclaimed += 1;
             events.push(Event::ProbeReclaimed { period: self.period.number() });
         }
     }
 
     fn record_call(&mut self, outcome: Outcome, now: Now, events: &mut Vec<Event>) -> Recorded {
-        let is_sliced = matches!(self.window.as_deref(), Some(Window::Slices(_)));
+        let is_sliced = matches!(self.window(), Some(Window::Slices(_)));
         match now {
             Now::Unread if is_sliced => return Recorded::NeedsTime,
             Now::At(moment) => self.roll(moment.tick),
@@ -442,8 +464,8 @@ impl Machine {
             return Recorded::NeedsTime;
         }
         self.counts.consecutive_failures = self.run_after(outcome);
-        if let Some(window) = &mut self.window {
-            window.push(outcome);
+        if let Some(memory) = &mut self.memory {
+            memory.window.push(outcome);
         }
         self.reconsider(now, events);
         Recorded::Counted
@@ -466,7 +488,7 @@ impl Machine {
     /// A verdict would open the breaker; of a count window, or of a run of failures.
     fn would_trip(&self, outcome: Outcome) -> bool {
         let run = self.run_after(outcome);
-        let counts = match self.window.as_deref() {
+        let counts = match self.window() {
             Some(Window::Ring(ring)) => ring.preview(outcome),
             _ => Counts { failure: run.into(), ..Counts::default() },
         };
@@ -500,20 +522,24 @@ impl Machine {
             }
             self.reclaim(moment.tick, events);
         }
-        let Some(place) = self.probes.iter().position(|probe| probe.ordinal == ordinal) else {
+        let mut in_flight = self.trial.iter().flat_map(|trial| &trial.in_flight);
+        let Some(place) = in_flight.position(|probe| probe.ordinal == ordinal) else {
             return Recorded::Stale;
         };
         let mut counts = self.counts;
         counts.add(outcome, 1);
         counts.consecutive_failures = self.run_after(outcome);
         let is_bad = outcome.failed || (outcome.slow && self.policy.slow_rate.is_some());
-        let bad = self.bad_probes + u32::from(is_bad);
+        let bad = self.bad_probes() + u32::from(is_bad);
         let judged = trip::judge_probes(&self.policy, counts, bad);
         if judged == ProbeVerdict::Reopen && matches!(now, Now::Unread) {
             return Recorded::NeedsTime;
         }
-        (self.counts, self.bad_probes) = (counts, bad);
-        self.probes.swap_remove(place);
+        self.counts = counts;
+        if let Some(trial) = &mut self.trial {
+            trial.bad = bad;
+            trial.in_flight.swap_remove(place);
+        }
         match judged {
             ProbeVerdict::Wait => {}
             ProbeVerdict::Close => self.close(now, events),
@@ -522,13 +548,17 @@ impl Machine {
         Recorded::Counted
     }
 
+    fn bad_probes(&self) -> u32 {
+        self.trial.as_ref().map_or(0, |trial| trial.bad)
+    }
+
     const fn run_after(&self, outcome: Outcome) -> u32 {
         if outcome.failed { self.counts.consecutive_failures.saturating_add(1) } else { 0 }
     }
 
     fn open_end(&self, opened_at: i64) -> i64 {
         // Openings and breakers differ in the draw, so their jitters differ too.
-        let draw = self.draw.wrapping_add(u64::from(self.opened).rotate_left(32));
+        let draw = u64::from(self.draw) | u64::from(self.opened) << u32::BITS;
         let time = trip::open_time(&self.policy, self.open_attempt, draw);
         opened_at.saturating_add(nanos(time))
     }
@@ -550,12 +580,14 @@ impl Machine {
         self.state = to;
         self.period = self.period.next();
         self.until = None;
-        self.probes.clear();
-        self.bad_probes = 0;
+        if let Some(trial) = &mut self.trial {
+            trial.in_flight.clear();
+            trial.bad = 0;
+        }
         self.announced = 0;
         self.counts = if to == State::Open { counts } else { Counts::default() };
-        if let Some(window) = &mut self.window {
-            window.clear();
+        if let Some(memory) = &mut self.memory {
+            memory.window.clear();
         }
         if to == State::Open && from != to {
             self.opened = self.opened.saturating_add(1);
@@ -572,7 +604,13 @@ const fn bit(rule: crate::Rule) -> u8 {
     1 << rule as u8
 }
 
-fn window(policy: &Policy) -> Option<Box<Window>> {
+impl Memory {
+    fn new(window: Window) -> Self {
+        Self { window, granted: Granted::default() }
+    }
+}
+
+fn window(policy: &Policy) -> Option<Window> {
     let window = match policy.window? {
         Span::Count(size) => Window::Ring(Ring::new(size)),
         Span::Time { length, slices } => {
@@ -580,5 +618,5 @@ fn window(policy: &Policy) -> Option<Box<Window>> {
             Window::Slices(Slices::new(slices, nanos(slice)))
         }
     };
-    Some(Box::new(window))
+    Some(window)
 }

@@ -65,9 +65,15 @@ pub(crate) fn tick(origin: Instant, instant: Instant) -> i64 {
 }
 
 #[inline]
-pub(crate) fn nanos(duration: Duration) -> i64 {
-    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    seconds.saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
+pub(crate) const fn nanos(duration: Duration) -> i64 {
+    const NANOS: u64 = 1_000_000_000;
+    /// As many as fit with any part of a second beside them.
+    const SECONDS_MAX: u64 = i64::MAX.cast_unsigned() / NANOS - 1;
+    let seconds = duration.as_secs();
+    if seconds > SECONDS_MAX {
+        return i64::MAX;
+    }
+    (seconds * NANOS + duration.subsec_nanos() as u64).cast_signed()
 }
 
 /// The way from `tick` to `until`; zero if it is behind.

@@ -86,6 +86,10 @@ impl Ring {
         Self { bits, size, len: 0, head: 0, counts: Counts::default() }
     }
 
+    pub(crate) const fn counts(&self) -> Counts {
+        self.counts
+    }
+
     pub(crate) const fn is_full(&self) -> bool {
         self.len == self.size
     }

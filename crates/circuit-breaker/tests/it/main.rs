@@ -26,3 +26,27 @@ mod scenarios;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod threads;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod control;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod registry;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod windows;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod peers;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod allocations;
+#[cfg(test)]
+#[cfg(all(not(loom), feature = "bulkhead"))]
+mod waiting;
+#[cfg(test)]
+#[cfg(all(not(loom), feature = "tower"))]
+mod layer;
+#[cfg(test)]
+#[cfg(all(not(loom), feature = "serde"))]
+mod stored;

@@ -1,92 +1,144 @@
 //! The breaker against a naive model that keeps every verdict of a period in a plain list.
 
+mod naive;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     time::Duration,
 };
 
-use backstop_circuit_breaker::{Breaker, Permit, Policy, ProbeRule, Reason, State};
+use backstop_circuit_breaker::{AfterHalfOpen, Breaker, Permit, Policy, ProbeRule, State};
 use backstop_clock::{Clock, ManualClock, Timestamp};
 use proptest::{option, prelude::*};
 
+use self::naive::{Held, Model};
+
 #[derive(Clone, Debug)]
-struct Rules {
+pub(crate) struct Rules {
     run: Option<u32>,
-    window: Option<usize>,
+    window: Option<Window>,
     count: Option<u32>,
     rate_percent: Option<u32>,
+    /// How long is slow, and the share of slow calls that trips.
+    slow: Option<(u64, Option<u32>)>,
     min_calls: usize,
     open_ms: u64,
     doubles_to_ms: Option<u64>,
     probes: usize,
     probe_rule: ProbeRule,
+    lease_ms: Option<u64>,
+    half_open_max: Option<(u64, AfterHalfOpen)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Window {
+    Count(usize),
+    Time { slice_ms: u64, slices: u64 },
 }
 
 impl Rules {
     fn policy(&self) -> Policy {
         let small = |n: usize| u32::try_from(n).unwrap();
-        let mut policy = Policy::new(Duration::from_millis(self.open_ms))
+        let ms = Duration::from_millis;
+        let share = |percent: u32| format!("{percent}e-2").parse().unwrap();
+        let mut policy = Policy::new(ms(self.open_ms))
             .with_probes(small(self.probes))
-            .with_probe_rule(self.probe_rule);
+            .with_probe_rule(self.probe_rule)
+            .with_min_calls(small(self.min_calls));
         if let Some(run) = self.run {
             policy = policy.with_consecutive_failures(run);
         }
-        if let Some(size) = self.window {
-            policy = policy.with_count_window(small(size)).with_min_calls(small(self.min_calls));
-        }
+        policy = match self.window {
+            Some(Window::Count(size)) => policy.with_count_window(small(size)),
+            Some(Window::Time { slice_ms, slices }) => {
+                policy.with_time_window(ms(slice_ms * slices), u32::try_from(slices).unwrap())
+            }
+            None => policy,
+        };
         if let Some(count) = self.count {
             policy = policy.with_failure_count(count);
         }
         if let Some(percent) = self.rate_percent {
-            policy = policy.with_failure_rate(format!("{percent}e-2").parse().unwrap());
+            policy = policy.with_failure_rate(share(percent));
         }
+        policy = match self.slow {
+            Some((limit, Some(percent))) => policy.with_slow_calls(ms(limit), share(percent)),
+            Some((limit, None)) => policy.with_slow_call(ms(limit)),
+            None => policy,
+        };
         if let Some(limit) = self.doubles_to_ms {
-            policy = policy.with_escalation(2.0, Duration::from_millis(limit));
+            policy = policy.with_escalation(2.0, ms(limit));
+        }
+        if let Some(lease) = self.lease_ms {
+            policy = policy.with_probe_lease(ms(lease));
+        }
+        if let Some((max, then)) = self.half_open_max {
+            policy = policy.with_half_open_max(ms(max), then);
         }
         policy
     }
 }
 
-fn rules() -> impl Strategy<Value = Rules> {
-    let windowed = (1..7_usize)
-        .prop_flat_map(|size| {
-            let count = option::of(1..=u32::try_from(size).unwrap());
-            (Just(size), count, option::of(prop_oneof![1..=100_u32, Just(30), Just(50)]), 1..=size)
-        })
-        .prop_filter("a window needs a rule", |(_, count, rate, _)| {
-            count.is_some() || rate.is_some()
-        });
-    let trip = prop_oneof![
-        (1..5_u32).prop_map(|run| (Some(run), None, None, None, 1)),
-        (option::of(1..5_u32), windowed).prop_map(|(run, (size, count, rate, min))| (
-            run,
-            Some(size),
-            count,
-            rate,
-            min
-        )),
+fn percent() -> impl Strategy<Value = u32> {
+    prop_oneof![1..=100_u32, Just(30), Just(50)]
+}
+
+/// What may trip, with the minimum of calls that goes with it.
+fn trip() -> impl Strategy<Value = Rules> {
+    let plain = Rules {
+        run: None,
+        window: None,
+        count: None,
+        rate_percent: None,
+        slow: None,
+        min_calls: 1,
+        open_ms: 0,
+        doubles_to_ms: None,
+        probes: 1,
+        probe_rule: ProbeRule::All,
+        lease_ms: None,
+        half_open_max: None,
+    };
+    let alone = plain.clone();
+    let by_run = (1..5_u32).prop_map(move |run| Rules { run: Some(run), ..alone.clone() });
+    let window = prop_oneof![
+        (1..7_usize).prop_map(Window::Count),
+        // Long enough that a full ring goes round several times, and spans more than one word.
+        (60..140_usize).prop_map(Window::Count),
+        (1..8_u64, 1..6_u64).prop_map(|(slice_ms, slices)| Window::Time { slice_ms, slices }),
     ];
+    let windowed = window.prop_flat_map(|window| {
+        let most = if let Window::Count(size) = window { size } else { 8 };
+        let count = option::of(1..=u32::try_from(most).unwrap());
+        let slow = option::of((1..12_u64, option::of(percent())));
+        (Just(window), option::of(1..5_u32), count, option::of(percent()), slow, 1..=most.min(9))
+    });
+    let by_window =
+        windowed.prop_map(move |(window, run, count, rate_percent, slow, min_calls)| {
+            let window = Some(window);
+            let rules =
+                Rules { run, window, count, rate_percent, slow, min_calls, ..plain.clone() };
+            let has_rule = count.is_some() || rate_percent.is_some() || run.is_some();
+            if has_rule { rules } else { Rules { count: Some(1), ..rules } }
+        });
+    prop_oneof![1 => by_run, 3 => by_window]
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
     let open = (0..20_u64).prop_flat_map(|ms| (Just(ms), option::of(ms..100)));
     let probes = (1..5_usize).prop_flat_map(|n| (Just(n), 0..=n + 1));
-    (trip, open, probes).prop_map(|(trip, (open_ms, doubles_to_ms), (probes, rule))| {
-        let (run, window, count, rate_percent, min_calls) = trip;
+    let then = prop_oneof![Just(AfterHalfOpen::Open), Just(AfterHalfOpen::Closed)];
+    let limits = (option::of(1..20_u64), option::of((1..40_u64, then)));
+    (trip(), open, probes, limits).prop_map(|(trip, open, (probes, rule), limits)| {
+        let rated = trip.rate_percent.is_some() || matches!(trip.slow, Some((_, Some(_))));
         let probe_rule = match rule {
             0 => ProbeRule::All,
             k if k <= probes => ProbeRule::AtLeast(u32::try_from(k).unwrap()),
-            _ if rate_percent.is_some() => ProbeRule::Rate,
+            _ if rated => ProbeRule::Rate,
             _ => ProbeRule::All,
         };
-        Rules {
-            run,
-            window,
-            count,
-            rate_percent,
-            min_calls,
-            open_ms,
-            doubles_to_ms,
-            probes,
-            probe_rule,
-        }
+        let ((open_ms, doubles_to_ms), (lease_ms, half_open_max)) = (open, limits);
+        Rules { open_ms, doubles_to_ms, probes, probe_rule, lease_ms, half_open_max, ..trip }
     })
 }
 
@@ -102,11 +154,16 @@ enum End {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Admit,
+    /// So many calls that go well at once, as between two troubles.
+    Calm(u8),
     /// Ends one of the permits held, which may be of any earlier period.
     End(prop::sample::Index, End),
     Advance(u64),
     Reset,
     Switch(State),
+    Open(Option<u64>),
+    HalfOpen,
+    Expire,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -117,173 +174,25 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(End::Drop),
         1 => Just(End::Panic),
     ];
+    let switch =
+        prop_oneof![Just(State::ForcedOpen), Just(State::Disabled), Just(State::MetricsOnly)];
     prop_oneof![
         20 => Just(Step::Admit),
+        6 => (1..40_u8).prop_map(Step::Calm),
         20 => (any::<prop::sample::Index>(), end).prop_map(|(which, end)| Step::End(which, end)),
         8 => (0..15_u64).prop_map(Step::Advance),
         1 => Just(Step::Reset),
-        1 => prop_oneof![Just(State::ForcedOpen), Just(State::Disabled), Just(State::MetricsOnly)]
-            .prop_map(Step::Switch),
+        1 => switch.prop_map(Step::Switch),
+        1 => option::of(0..30_u64).prop_map(Step::Open),
+        1 => Just(Step::HalfOpen),
+        2 => Just(Step::Expire),
     ]
 }
 
-/// The rules read aloud: everything is kept, everything is counted again each time.
-struct Model {
-    rules: Rules,
-    state: State,
-    period: u64,
-    /// True is a failure; those of the period before while open.
-    verdicts: Vec<bool>,
-    /// While open: whether `verdicts` are those of probes.
-    by_probes: bool,
-    in_flight: usize,
-    /// `None` after an opening by a panic.
-    open_until: Option<u64>,
-    reopenings: u32,
-    opened: u64,
-    stale: u64,
-}
-
-impl Model {
-    fn new(rules: Rules) -> Self {
-        Self {
-            rules,
-            state: State::Closed,
-            period: 0,
-            verdicts: Vec::new(),
-            by_probes: false,
-            in_flight: 0,
-            open_until: None,
-            reopenings: 0,
-            opened: 0,
-            stale: 0,
-        }
-    }
-
-    fn open_ms(&self) -> u64 {
-        match self.rules.doubles_to_ms {
-            Some(limit) => (self.rules.open_ms << self.reopenings.min(20)).min(limit),
-            None => self.rules.open_ms,
-        }
-    }
-
-    fn enter(&mut self, state: State) {
-        self.state = state;
-        self.period += 1;
-        self.in_flight = 0;
-        if state != State::Open {
-            self.verdicts.clear();
-            self.by_probes = state == State::HalfOpen;
-        }
-    }
-
-    fn open(&mut self, now: Option<u64>) {
-        self.open_until = now.map(|now| now + self.open_ms());
-        self.opened += 1;
-        self.enter(State::Open);
-    }
-
-    fn close(&mut self) {
-        self.reopenings = 0;
-        self.enter(State::Closed);
-    }
-
-    /// `Err` with the reason and the rest of the open time.
-    fn admit(&mut self, now: u64) -> Result<(), (Reason, Option<u64>)> {
-        if self.state == State::Open {
-            let until = self.open_until.unwrap_or(now + self.open_ms());
-            self.open_until = Some(until);
-            if now < until {
-                return Err((Reason::Open, Some(until - now)));
-            }
-            self.enter(State::HalfOpen);
-        }
-        match self.state {
-            State::ForcedOpen => return Err((Reason::ForcedOpen, None)),
-            State::HalfOpen if self.verdicts.len() + self.in_flight == self.rules.probes => {
-                return Err((Reason::HalfOpenFull, None));
-            }
-            State::HalfOpen => self.in_flight += 1,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn release(&mut self, period: u64) {
-        if period == self.period && self.state == State::HalfOpen {
-            self.in_flight -= 1;
-        }
-    }
-
-    fn record(&mut self, period: u64, failure: bool, now: Option<u64>) {
-        if period != self.period {
-            self.stale += 1;
-            return;
-        }
-        if self.state != State::Disabled {
-            self.verdicts.push(failure);
-        }
-        match self.state {
-            State::Closed if self.trips() => self.open(now),
-            State::HalfOpen => {
-                self.in_flight -= 1;
-                self.judge(now);
-            }
-            _ => {}
-        }
-    }
-
-    fn judge(&mut self, now: Option<u64>) {
-        let (success, failure, _) = self.counts();
-        let needed = match self.rules.probe_rule {
-            ProbeRule::AtLeast(needed) => needed,
-            ProbeRule::Rate if self.verdicts.len() < self.rules.probes => return,
-            // After the last probe: one success is enough to close, or none is.
-            ProbeRule::Rate if self.rate_met() => u32::MAX,
-            ProbeRule::Rate => 0,
-            _ => u32::try_from(self.rules.probes).unwrap(),
-        };
-        let left = u32::try_from(self.rules.probes).unwrap() - success - failure;
-        if success >= needed {
-            self.close();
-        } else if success + left < needed {
-            self.reopenings += 1;
-            self.open(now);
-        }
-    }
-
-    fn trips(&self) -> bool {
-        let (success, failure, run) = self.counts();
-        let enough = usize::try_from(success + failure).unwrap() >= self.rules.min_calls;
-        self.rules.run.is_some_and(|limit| run >= limit)
-            || self.rules.count.is_some_and(|limit| failure >= limit)
-            || (enough && self.rate_met())
-    }
-
-    fn rate_met(&self) -> bool {
-        let (success, failure, _) = self.counts();
-        self.rules.rate_percent.is_some_and(|limit| failure * 100 >= limit * (success + failure))
-    }
-
-    /// Successes, failures and the run of failures.
-    fn counts(&self) -> (u32, u32, u32) {
-        let run = self.verdicts.iter().rev().take_while(|failure| **failure).count();
-        let kept = match (self.by_probes, self.rules.window) {
-            (true, _) => self.verdicts.len(),
-            (false, Some(size)) => size.min(self.verdicts.len()),
-            (false, None) => run,
-        };
-        let last = &self.verdicts[self.verdicts.len() - kept..];
-        let failures = last.iter().filter(|failure| **failure).count();
-        let small = |n: usize| u32::try_from(n).unwrap();
-        (small(last.len() - failures), small(failures), small(run))
-    }
-}
-
 /// Ends a permit in the breaker and in the model.
-fn end(permit: Permit<&Breaker>, period: u64, end: End, clock: &ManualClock, model: &mut Model) {
+fn end(permit: Permit<&Breaker>, held: Held, end: End, clock: &ManualClock, model: &mut Model) {
     let now = || clock.instant();
-    let ms = u64::try_from(clock.elapsed().as_millis()).unwrap();
+    let ms = elapsed(clock);
     match end {
         End::Success => permit.success(now),
         End::Failure => permit.failure(now),
@@ -298,60 +207,99 @@ fn end(permit: Permit<&Breaker>, period: u64, end: End, clock: &ManualClock, mod
         }
     }
     match end {
-        End::Success => model.record(period, false, Some(ms)),
-        End::Failure => model.record(period, true, Some(ms)),
-        End::Panic => model.record(period, true, None),
-        End::Ignore | End::Drop => model.release(period),
+        End::Success => model.record(held, false, Some(ms)),
+        End::Failure => model.record(held, true, Some(ms)),
+        End::Panic => model.record(held, true, None),
+        End::Ignore | End::Drop => model.release(held),
+    }
+}
+
+fn elapsed(clock: &ManualClock) -> u64 {
+    u64::try_from(clock.elapsed().as_millis()).unwrap()
+}
+
+/// One step by hand, in the breaker and in the model.
+fn by_hand(step: Step, breaker: &Breaker, clock: &ManualClock, model: &mut Model) {
+    let (now, ms) = (clock.instant(), elapsed(clock));
+    match step {
+        Step::Advance(by) => clock.advance(Duration::from_millis(by)),
+        Step::Reset => {
+            breaker.reset();
+            model.close();
+        }
+        Step::Switch(state) => {
+            match state {
+                State::ForcedOpen => breaker.force_open(),
+                State::Disabled => breaker.disable(),
+                _ => breaker.metrics_only(),
+            }
+            model.switch(state);
+        }
+        Step::Open(None) => {
+            breaker.open(now);
+            model.open_by_hand(ms, None);
+        }
+        Step::Open(Some(time)) => {
+            breaker.open_for(Duration::from_millis(time), now);
+            model.open_by_hand(ms, Some(ms + time));
+        }
+        Step::HalfOpen => {
+            assert_eq!(breaker.half_open(now).is_ok(), model.half_open_by_hand(ms));
+        }
+        Step::Expire => {
+            breaker.expire(now);
+            model.expire(ms);
+        }
+        Step::Admit | Step::Calm(_) | Step::End(..) => unreachable!(),
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_does_what_the_rules_say(rules in rules(), steps in prop::collection::vec(step(), 1..120)) {
+    fn it_does_what_the_rules_say(rules in rules(), steps in prop::collection::vec(step(), 1..150)) {
         let clock = ManualClock::new(Timestamp::EPOCH);
-        let breaker = Breaker::new(rules.policy()).unwrap();
+        let now = || clock.instant();
+        let breaker = Breaker::starting(rules.policy(), now()).unwrap();
         let mut model = Model::new(rules);
-        let mut permits: Vec<(Permit<&Breaker>, u64)> = Vec::new();
+        let mut permits: Vec<(Permit<&Breaker>, Held)> = Vec::new();
         for step in steps {
-            match step {
-                Step::Admit => {
-                    let ms = u64::try_from(clock.elapsed().as_millis()).unwrap();
-                    let got = breaker.admit(|| clock.instant());
-                    let wait = |left: Duration| u64::try_from(left.as_millis()).unwrap();
-                    let seen = got.as_ref().map(|_| ()).map_err(|at| (at.reason, at.retry_after.map(wait)));
-                    prop_assert_eq!(seen, model.admit(ms));
-                    permits.extend(got.ok().map(|permit| (permit, model.period)));
-                }
-                Step::End(which, how) if !permits.is_empty() => {
-                    let (permit, period) = permits.swap_remove(which.index(permits.len()));
-                    end(permit, period, how, &clock, &mut model);
-                }
-                Step::End(..) => {}
-                Step::Advance(ms) => clock.advance(Duration::from_millis(ms)),
-                Step::Reset => {
-                    breaker.reset();
-                    model.close();
-                }
-                Step::Switch(state) => {
-                    match state {
-                        State::ForcedOpen => breaker.force_open(),
-                        State::Disabled => breaker.disable(),
-                        _ => breaker.metrics_only(),
+            let calls = match step {
+                Step::Admit => 1,
+                Step::Calm(calls) => calls,
+                _ => 0,
+            };
+            for _ in 0..calls {
+                let ms = elapsed(&clock);
+                let wait = |left: Duration| u64::try_from(left.as_millis()).unwrap();
+                let (got, wanted) = (breaker.admit(now), model.admit(ms));
+                let seen = got.as_ref().map(|_| ()).map_err(|at| (at.reason, at.retry_after.map(wait)));
+                prop_assert_eq!(seen, wanted.map(|_| ()));
+                match (got, wanted) {
+                    (Ok(permit), Ok(held)) if matches!(step, Step::Calm(_)) => {
+                        end(permit, held, End::Success, &clock, &mut model);
                     }
-                    if model.state != state {
-                        model.enter(state);
-                    }
+                    (got, wanted) => permits.extend(got.ok().zip(wanted.ok())),
                 }
             }
-            let counts = breaker.counts(|| clock.instant());
-            prop_assert_eq!(breaker.state(), model.state);
-            let (success, failure, run) = model.counts();
-            prop_assert_eq!((counts.success, counts.failure), (success.into(), failure.into()));
-            prop_assert_eq!(counts.consecutive_failures, run);
-            prop_assert_eq!(breaker.open_attempt(), model.reopenings);
-            prop_assert_eq!((breaker.totals().opened, breaker.totals().stale), (model.opened, model.stale));
+            match step {
+                Step::End(which, how) if !permits.is_empty() => {
+                    let (permit, held) = permits.swap_remove(which.index(permits.len()));
+                    end(permit, held, how, &clock, &mut model);
+                }
+                Step::Admit | Step::Calm(_) | Step::End(..) => {}
+                step => by_hand(step, &breaker, &clock, &mut model),
+            }
+            let counts = breaker.counts(now);
+            let (success, failure, slow, run) = model.counts(elapsed(&clock));
+            prop_assert_eq!((breaker.state(), breaker.open_attempt()), (model.state, model.reopenings));
+            prop_assert_eq!((counts.success, counts.failure, counts.slow), (success, failure, slow));
+            prop_assert_eq!(u64::from(counts.consecutive_failures), run);
+            let totals = breaker.totals();
+            prop_assert_eq!((totals.opened, totals.stale), (model.opened, model.stale));
+            prop_assert_eq!(totals.reclaimed, model.reclaimed);
+            prop_assert_eq!(u64::from(breaker.probes_in_flight()), model.in_flight());
         }
     }
 }

@@ -1,0 +1,150 @@
+//! The breaker as a layer of `tower`.
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use backstop_circuit_breaker::{Breaker, CallError, Policy, tower::Layer};
+//! use backstop_clock::SystemClock;
+//! use backstop_error_taxonomy::{Error, Kind};
+//! use tower::{Service, ServiceBuilder, service_fn};
+//!
+//! let venue = Breaker::new(Policy::new(Duration::from_secs(30)).with_consecutive_failures(1))?;
+//! let mut client = ServiceBuilder::new()
+//!     .layer(Layer::new(venue, SystemClock))
+//!     .service(service_fn(async |_: u32| Err::<u32, _>(Error::new(Kind::Timeout, "no answer"))));
+//!
+//! let answers = pollster::block_on(async { [client.call(1).await, client.call(2).await] });
+//! assert!(matches!(answers[0], Err(CallError::Failed(_))));
+//! assert!(matches!(answers[1], Err(CallError::Rejected(_))));
+//! # Ok::<(), backstop_circuit_breaker::PolicyError>(())
+//! ```
+
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use backstop_clock::Clock;
+use backstop_error_taxonomy::Classify;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::{Breaker, CallError, Permit, Rejection};
+
+/// Puts a breaker around each service it is given; they all share it.
+#[derive(Clone, Debug)]
+pub struct Layer<C> {
+    breaker: Breaker,
+    clock: C,
+}
+
+impl<C> Layer<C> {
+    /// A layer with this breaker and the clock that it reads.
+    pub const fn new(breaker: Breaker, clock: C) -> Self {
+        Self { breaker, clock }
+    }
+}
+
+impl<S, C: Clone> tower_layer::Layer<S> for Layer<C> {
+    type Service = Guarded<S, C>;
+
+    fn layer(&self, inner: S) -> Guarded<S, C> {
+        Guarded { inner, breaker: self.breaker.clone(), clock: self.clock.clone() }
+    }
+}
+
+/// A service behind a breaker.
+///
+/// Being ready takes no permit: only a call is admitted or rejected.
+/// A service that fails to get ready has answered no call, so it is not judged.
+#[derive(Clone, Debug)]
+pub struct Guarded<S, C> {
+    inner: S,
+    breaker: Breaker,
+    clock: C,
+}
+
+impl<S, C, R> Service<R> for Guarded<S, C>
+where
+    S: Service<R>,
+    S::Error: Classify,
+    C: Clock + Clone,
+{
+    type Response = S::Response;
+    type Error = CallError<S::Error>;
+    type Future = Call<S::Future, C>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(CallError::Failed)
+    }
+
+    #[inline]
+    fn call(&mut self, req: R) -> Self::Future {
+        let state = match self.breaker.admit_owned(|| self.clock.instant()) {
+            Ok(permit) => {
+                State::Running { future: self.inner.call(req), permit, clock: self.clock.clone() }
+            }
+            Err(rejection) => State::Rejected { rejection },
+        };
+        Call { state }
+    }
+}
+
+pin_project! {
+    /// One call of a [`Guarded`] service; dropping it releases the permit without a verdict.
+    #[derive(Debug)]
+    #[must_use = "a future does nothing until it is polled"]
+    pub struct Call<F, C> {
+        #[pin]
+        state: State<F, C>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    #[derive(Debug)]
+    enum State<F, C> {
+        Running { #[pin] future: F, permit: Permit, clock: C },
+        Rejected { rejection: Rejection },
+    }
+}
+
+impl<F, C, T, E> Future for Call<F, C>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Classify,
+    C: Clock,
+{
+    type Output = Result<T, CallError<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Running { future, permit, clock } => {
+                let panicking = OnPanic { permit, clock };
+                let result = future.poll(cx);
+                // The guard holds references only, so nothing is lost.
+                mem::forget(panicking);
+                let result = ready!(result);
+                permit.settle_by(&result, || clock.instant());
+                Poll::Ready(result.map_err(CallError::Failed))
+            }
+            StateProjection::Rejected { rejection } => {
+                Poll::Ready(Err(CallError::Rejected(*rejection)))
+            }
+        }
+    }
+}
+
+/// Books a panic at once: whoever catches it may drop the future much later, in peace.
+struct OnPanic<'c, C: Clock> {
+    permit: &'c mut Permit,
+    clock: &'c C,
+}
+
+impl<C: Clock> Drop for OnPanic<'_, C> {
+    fn drop(&mut self) {
+        self.permit.settle_dropped(|| self.clock.instant());
+    }
+}

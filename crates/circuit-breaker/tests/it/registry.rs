@@ -1,0 +1,152 @@
+//! A breaker for each key, and which of them may be forgotten.
+
+use std::{sync::mpsc, time::Duration};
+
+use backstop_circuit_breaker::{Event, Policy, Problem, Reason, Registry, State};
+use backstop_clock::{Clock, ManualClock, Timestamp};
+use backstop_error_taxonomy::Component;
+
+fn policy(failures: u32) -> Policy {
+    Policy::new(Duration::from_secs(30)).with_consecutive_failures(failures)
+}
+
+fn clock() -> ManualClock {
+    ManualClock::new(Timestamp::EPOCH)
+}
+
+#[test]
+fn only_a_breaker_that_nobody_would_miss_is_forgotten() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(4, policy(2)).unwrap();
+    for _ in 0..2 {
+        registry.admit(&"open", now).unwrap().failure(now);
+    }
+    registry.admit(&"failed once", now).unwrap().failure(now);
+    let in_flight = registry.admit(&"in flight", now).unwrap();
+    let held = registry.breaker(&"held", now).unwrap();
+
+    assert_eq!(registry.admit(&"new", now).unwrap_err().reason, Reason::RegistryFull);
+    assert_eq!(registry.occupancy().rejected, 1);
+    drop(held);
+    registry.admit(&"new", now).unwrap().success(now);
+    let keys: Vec<_> = registry.breakers().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, ["open", "failed once", "in flight", "new"]);
+
+    in_flight.success(now);
+    registry.admit(&"failed once", now).unwrap().success(now);
+    for key in ["a", "b", "c", "d"] {
+        registry.admit(&key, now).unwrap().success(now);
+    }
+    assert_eq!(registry.peek(&"open").unwrap().state(), State::Open);
+    assert!(registry.peek(&"failed once").is_none());
+    assert_eq!((registry.occupancy().live, registry.occupancy().evicted), (4, 5));
+}
+
+#[test]
+fn what_was_asked_for_lately_stays() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(3, policy(2)).unwrap();
+    for key in 0..3 {
+        drop(registry.breaker(&key, now).unwrap());
+    }
+    drop(registry.breaker(&3, now).unwrap());
+    assert!(registry.peek(&0).is_none(), "all were touched, so the hand took the first");
+    drop(registry.breaker(&1, now).unwrap());
+    drop(registry.breaker(&4, now).unwrap());
+    assert!(registry.peek(&1).is_some() && registry.peek(&2).is_none());
+}
+
+#[test]
+fn failures_that_left_a_time_window_are_no_reason_to_stay() {
+    let clock = clock();
+    let now = || clock.instant();
+    let policy = Policy::new(Duration::from_secs(30))
+        .with_time_window(Duration::from_secs(10), 10)
+        .with_failure_count(3);
+    let registry = Registry::new(1, policy).unwrap().with_start(now());
+    registry.admit(&'a', now).unwrap().failure(now);
+    registry.admit(&'a', now).unwrap().success(now);
+    assert!(registry.breaker(&'b', now).is_err());
+    clock.advance(Duration::from_secs(10));
+    assert!(registry.breaker(&'b', now).is_ok());
+}
+
+#[test]
+fn each_component_has_its_own_threshold() {
+    let clock = clock();
+    let now = || clock.instant();
+    let thresholds = [(Component::DATA, 10), (Component::EXECUTION, 3), (Component::POSITION, 2)];
+    let mut registry = Registry::new(16, policy(5)).unwrap();
+    for (component, failures) in thresholds {
+        registry =
+            registry.with_policy_for(move |key| *key == component, policy(failures)).unwrap();
+    }
+    for (component, failures) in thresholds.into_iter().chain([(Component::STRATEGY, 5)]) {
+        for failure in 1..=failures {
+            assert_eq!(registry.breaker(&component, now).unwrap().state(), State::Closed);
+            registry.admit(&component, now).unwrap().failure(now);
+            let is_open = registry.peek(&component).unwrap().state() == State::Open;
+            assert_eq!(is_open, failure == failures, "{component} {failure}");
+        }
+    }
+}
+
+#[test]
+fn a_listener_hears_of_every_key_by_its_name() {
+    let clock = clock();
+    let now = || clock.instant();
+    let (sender, events) = mpsc::channel();
+    let registry = Registry::new(8, policy(1)).unwrap().with_listener(move |key, _, event| {
+        if let Event::Transition { to: State::Open, .. } = event {
+            sender.send(*key).unwrap();
+        }
+    });
+    for key in ["a", "b"] {
+        registry.admit(&key, now).unwrap().failure(now);
+    }
+    assert_eq!(events.try_iter().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn breakers_of_one_policy_do_not_probe_together() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(8, policy(1).with_open_jitter(1.0, 7)).unwrap();
+    let open_time = |key: u8| {
+        registry.admit(&key, now).unwrap().failure(now);
+        registry.peek(&key).unwrap().open_left(now)
+    };
+    assert_ne!(open_time(1), open_time(2));
+}
+
+#[test]
+fn impossible_settings_are_refused_together() {
+    let error = Registry::<u8>::new(0, policy(0)).unwrap_err();
+    let settings: Vec<_> = error.problems().iter().map(Problem::setting).collect();
+    assert_eq!(settings, ["trip.consecutive_failures", "max_keys"]);
+    let registry = Registry::<u8>::new(1, policy(1)).unwrap();
+    assert!(registry.with_policy_for(|_| true, policy(0)).is_err());
+}
+
+#[test]
+fn many_threads_make_one_breaker_per_key_and_never_more_than_fit() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(8, policy(2)).unwrap();
+    let work = &|thread: u32| {
+        for call in 0..2_000 {
+            if let Ok(permit) = registry.admit(&((call * 7 + thread) % 32), now) {
+                permit.success(now);
+            }
+            assert!(registry.occupancy().live <= 8);
+        }
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || work(thread));
+        }
+    });
+    assert_eq!(registry.breakers().len(), 8);
+}
