@@ -1,46 +1,85 @@
 //! What failed, whether it took effect, whether it may be tried again, and what to do.
 //!
-//! Every failure has five axes: [`Kind`] (what), [`Transience`] (will it pass), [`Effect`] (did it
-//! happen), [`Severity`] (how bad) and [`Component`] (where).
-//! [`Class`] carries what an error knows of them, [`Classify`] is how an error says so, and
-//! [`decide`] turns a class and a place into an [`Action`].
+//! A retry that looks harmless buys twice.
+//! Here every failure says whether the request may have taken effect, and no rule can turn what
+//! may have happened into a second try.
 //!
 //! ```
-//! use backstop_error_taxonomy::{Action, Classify, Component, Effect, Error, Kind, Site, decide};
+//! use std::io::{Error as IoError, ErrorKind};
+//! use backstop_error_taxonomy::{
+//!     Action, Classify, Component, Context, Effect, Error, Site, decide,
+//! };
 //!
-//! // The order left, the answer did not come.
-//! let error = Error::new(Kind::Timeout, "no answer within 2 s").with_op("submit_order");
+//! // The order left; the connection broke before the answer came.
+//! fn submit(id: &str) -> Result<(), Error> {
+//!     let answer = Err(IoError::from(ErrorKind::ConnectionReset));
+//!     answer.op("submit_order").component(Component::EXECUTION).with("order_id", id)
+//! }
+//! let error = submit("o-17").unwrap_err();
+//! assert_eq!(error.to_string(), "submit_order: connection reset (connection)");
 //! assert_eq!(error.class().effect(), Effect::Unknown);
 //!
-//! // Resending might buy twice, so the outcome is looked up.
-//! let submit = Site::new(Component::EXECUTION, "submit_order");
-//! assert_eq!(decide(error.class(), &submit).action, Action::Reconcile);
-//!
-//! // Reading twice harms nobody.
+//! // Sent again it may buy twice, so the outcome is looked up.
+//! let order = Site::new(Component::EXECUTION, "submit_order");
+//! assert_eq!(decide(error.class(), &order).action, Action::Reconcile);
+//! // The very same failure of a read is simply tried again.
 //! let read = Site::new(Component::DATA, "fetch_candles").idempotent();
 //! assert_eq!(decide(error.class(), &read).action, Action::Retry);
-//!
-//! // The fourth of four attempts was the last one.
-//! let last = decide(error.class(), &read.with_attempt(4, 4));
-//! assert_eq!(last.action, Action::Propagate);
 //! ```
+//!
+//! # The axes
+//!
+//! | axis | question | values | who says it |
+//! |---|---|---|---|
+//! | [`Kind`] | what failed | 19, from `invalid` to `other` | the error's type or code |
+//! | [`Transience`] | will it pass | permanent, transient, exhausted | the kind, unless the error knows better |
+//! | [`Effect`] | did it happen | not applied, unknown, applied | the kind, unless the error knows better |
+//! | [`Severity`] | how bad | info, low, medium, high, critical | the policy, not below the error's floor |
+//! | [`Component`] | where | open, 13 named | the layer nearest to the failure |
+//!
+//! They vary independently: a timeout while connecting and one after sending are of the same kind
+//! and of different effect.
+//! [`Class`] carries what an error knows of them in 16 bytes.
+//!
+//! # From the error to the deed
+//!
+//! | step | with |
+//! |---|---|
+//! | an error says its class | [`Classify`] for a type of your own; [`codes`] and [`drivers`] behind it; [`venue`] tables |
+//! | or it is found | [`Classifier`] walks the sources of a `dyn Error` and asks each by its type |
+//! | it travels | [`Error`] of one pointer, told more by [`Context`] on the way out; [`facts`] |
+//! | it is decided on | [`decide`] by the defaults, [`Policy`] by rules; both pure |
+//! | it is done | [`recovery::recover`] with your closures |
+//! | it is counted | [`Error::record_once`], [`thresholds`], [`tally`] |
 //!
 //! # Defaults
 //!
-//! The table of [`Kind`] lists the default transience, effect, severity and action of each kind.
+//! The table of [`Kind`] lists transience, effect, severity and action of each kind.
 //! A [`Site`] is not idempotent unless it says so, and has four attempts.
+//! What nobody can classify is [`Kind::Other`]: permanent, of unknown effect, and a person is told.
 //!
 //! # What it is not
 //!
-//! It does not retry, log, count or alert; it has no clock and does no input or output.
-//! It never reads an error's message: classes come from types and from the [`codes`] of the
-//! operating system, HTTP and databases.
+//! It does not retry, sleep, log or alert, and does no input or output.
+//! It reads no error's message: classes come from types and codes.
+//! The only clock it reads is for [`Error::id`], where nobody gave an id.
+//!
+//! # Features
+//!
+//! None is on by default; each only adds.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `serde` | axes, classes, errors, policies and venue tables in the form of data |
+//! | `backtrace` | `Error::with_backtrace`; no stack is captured without it, whatever `RUST_BACKTRACE` says |
+//! | `tokio`, `reqwest`, `rusqlite`, `sqlx`, `rdkafka`, `serde_json` | [`Classify`] for the errors of that crate |
 //!
 //! # Failing
 //!
-//! Every function is total.
-//! Only reading an axis from text can fail, with [`UnknownName`].
-//! An error keeps a bounded number of operations and context pairs and counts what it left out.
+//! Classifying and deciding are total.
+//! Reading can fail: a name with [`UnknownName`], a policy and a venue table with an error that
+//! tells everything that is wrong at once.
+//! Whatever comes from outside is kept to a limit, and what was cut says so.
 
 pub use crate::action::{Action, HaltScope, LogLevel};
 pub use crate::class::{Class, Effect, Transience};
