@@ -117,6 +117,11 @@ impl Retry {
         &self.policy
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     pub(crate) fn budget(&self) -> Option<&Budget> {
         self.budget.as_deref()
     }

@@ -83,7 +83,7 @@ impl<F: Future> Future for Rest<F> {
 }
 
 /// Goes on after a first attempt that was no success, or makes it with all that belongs to it.
-async fn rest<T, E, K, L, O, C, R>(
+pub(crate) async fn rest<T, E, K, L, O, C, R>(
     mut call: Call<'_, T, K, L>,
     first: Last<T, E>,
     clock: &C,

@@ -71,6 +71,8 @@ mod call;
 mod run;
 mod drive;
 mod blocking;
+#[cfg(feature = "tower")]
+pub mod layer;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
 mod sync;
 

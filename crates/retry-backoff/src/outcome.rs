@@ -170,6 +170,22 @@ impl<E> Stopped<E> {
     }
 }
 
+#[cfg(feature = "tower")]
+impl<E: Classify> Stopped<E> {
+    /// The service failed before there was an attempt, and will not recover.
+    pub(crate) fn unready(error: E) -> Self {
+        let class = error.class();
+        Self {
+            reason: StopReason::Permanent,
+            error: Some(error),
+            attempts: 0,
+            class,
+            history: History::default(),
+            is_once: false,
+        }
+    }
+}
+
 impl<E> Classify for Stopped<E> {
     fn class(&self) -> Class {
         self.class
