@@ -72,7 +72,13 @@
 //! |---|---|
 //! | `serde` | axes, classes, errors, policies and venue tables in the form of data |
 //! | `backtrace` | `Error::with_backtrace`; no stack is captured without it, whatever `RUST_BACKTRACE` says |
-//! | `tokio`, `reqwest`, `rusqlite`, `sqlx`, `rdkafka`, `serde_json` | [`Classify`] for the errors of that crate |
+//! | `tokio` | [`Classify`] for `Elapsed` and `JoinError` |
+//! | `serde_json`, `reqwest` | [`Classify`] for their `Error` |
+//! | `rusqlite` | [`Classify`] for its `Error`; brings `SQLite` |
+//! | `sqlx` | [`Classify`] for its `Error`, of whatever driver; brings none |
+//! | `rdkafka` | [`Classify`] for its errors; builds librdkafka with a C compiler and make |
+//!
+//! The tables in [`codes`], [`drivers`] and [`venue`] are there without any feature.
 //!
 //! # Failing
 //!

@@ -164,7 +164,7 @@ mod files {
         let refused = |text: &str| toml::from_str::<Table>(text).unwrap_err().to_string();
         assert!(refused("venue = 'v'\n[code]\n'1' = 'invalid'").contains("unknown field `code`"));
         assert!(refused("[codes]").contains("missing field `venue`"));
-        assert!(refused("venue = 'v'\n[codes]\n'1' = { class = 'auth', efect = 'x' }").len() > 20);
+        assert!(refused("venue = 'v'\n[codes]\n'1' = { class = 'auth', note = 'x' }").len() > 20);
         assert!(refused("venue = 'v'\n[markets.'']\n'1' = 'auth'").contains("no name"));
         let both = refused("venue = 'v'\n[codes]\n'1' = 'a'\n'2' = 'b'");
         assert!(both.contains("code 1") && both.contains("code 2"), "{both}");
