@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Entry, Table, TableError};
@@ -12,7 +13,7 @@ use crate::{Effect, Transience};
 
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        File::deserialize(deserializer)?.table().map_err(serde::de::Error::custom)
+        File::deserialize(deserializer)?.table().map_err(Error::custom)
     }
 }
 
@@ -22,27 +23,46 @@ struct File<'a> {
     #[serde(borrow)]
     venue: Cow<'a, str>,
     #[serde(borrow, default)]
-    codes: Pairs<'a, Meaning<'a>>,
+    codes: Pairs<'a, Short<'a>>,
     #[serde(borrow, default)]
-    markets: Pairs<'a, Pairs<'a, Meaning<'a>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Meaning<'a> {
-    #[serde(borrow)]
-    Named(Cow<'a, str>),
-    #[serde(borrow)]
-    Stated(Stated<'a>),
+    markets: Pairs<'a, Pairs<'a, Short<'a>>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stated<'a> {
+struct Meaning<'a> {
     #[serde(borrow)]
     class: Cow<'a, str>,
     effect: Option<Effect>,
     transience: Option<Transience>,
+}
+
+/// A meaning that may be written as its class alone.
+struct Short<'a>(Meaning<'a>);
+
+// By hand, since serde's own choice between two forms says of an error only that neither fits.
+impl<'de: 'a, 'a> Deserialize<'de> for Short<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShortReader(PhantomData))
+    }
+}
+
+struct ShortReader<'a>(PhantomData<Short<'a>>);
+
+impl<'de: 'a, 'a> Visitor<'de> for ShortReader<'a> {
+    type Value = Short<'a>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a ccxt class, a kind, or a map of `class`, `effect`, `transience`")
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+        Ok(Short(Meaning { class: Cow::Owned(v.to_owned()), effect: None, transience: None }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Meaning::deserialize(MapAccessDeserializer::new(map)).map(Short)
+    }
 }
 
 impl File<'_> {
@@ -57,14 +77,12 @@ impl File<'_> {
     }
 }
 
-fn entry<'a>(market: &'a str, code: &'a str, meaning: &'a Meaning<'_>) -> Entry<'a> {
-    match meaning {
-        Meaning::Named(name) => Entry::new(code, name).with_market(market),
-        Meaning::Stated(stated) => Entry {
-            effect: stated.effect,
-            transience: stated.transience,
-            ..Entry::new(code, &stated.class).with_market(market)
-        },
+fn entry<'a>(market: &'a str, code: &'a str, meaning: &'a Short<'_>) -> Entry<'a> {
+    let Short(Meaning { class, effect, transience }) = meaning;
+    Entry {
+        effect: *effect,
+        transience: *transience,
+        ..Entry::new(code, class).with_market(market)
     }
 }
 

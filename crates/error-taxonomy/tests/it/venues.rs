@@ -164,8 +164,12 @@ mod files {
         let refused = |text: &str| toml::from_str::<Table>(text).unwrap_err().to_string();
         assert!(refused("venue = 'v'\n[code]\n'1' = 'invalid'").contains("unknown field `code`"));
         assert!(refused("[codes]").contains("missing field `venue`"));
-        assert!(refused("venue = 'v'\n[codes]\n'1' = { class = 'auth', note = 'x' }").len() > 20);
         assert!(refused("venue = 'v'\n[markets.'']\n'1' = 'auth'").contains("no name"));
+        let code = |meaning: &str| refused(&format!("venue = 'v'\n[codes]\n'1' = {meaning}"));
+        assert!(code("{ class = 'auth', note = 'x' }").contains("unknown field `note`"));
+        assert!(code("{ class = 'auth', effect = 'x' }").contains("`x` is no effect"));
+        assert!(code("{ effect = 'applied' }").contains("missing field `class`"));
+        assert!(code("7").contains("expected a ccxt class, a kind, or a map"));
         let both = refused("venue = 'v'\n[codes]\n'1' = 'a'\n'2' = 'b'");
         assert!(both.contains("code 1") && both.contains("code 2"), "{both}");
     }
