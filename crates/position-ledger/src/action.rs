@@ -3,6 +3,8 @@
 //! Each carries the id that its source gave it, unique within account, instrument and kind.
 //! The same id with the same content is a duplicate, with other content a conflict.
 
+use serde::{Deserialize, Serialize};
+
 use crate::amount::Amount;
 use crate::name::{Account, Currency, InstrumentId, Text};
 
@@ -10,7 +12,8 @@ pub use crate::books::Isolation;
 pub use crate::name::{LegId, Reference};
 
 /// What a payment is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// A fee that belongs to no fill; the amount is what was paid, above zero.
     Fee,
@@ -35,7 +38,8 @@ impl Purpose {
 }
 
 /// Money that was paid or received outside of a fill.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Payment {
     /// What its source calls it.
     pub id: Reference,
@@ -52,7 +56,8 @@ pub struct Payment {
 }
 
 /// Whose positions an action concerns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reach {
     /// Those of the account of the entry.
     #[default]
@@ -62,7 +67,8 @@ pub enum Reach {
 }
 
 /// Something that happened to an instrument.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Action {
     /// What its source calls it.
     pub id: Reference,
@@ -77,7 +83,8 @@ pub struct Action {
 }
 
 /// What happened to an instrument.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Act {
     /// Open positions were closed at a price: expiry, delisting, liquidation by the venue.
     Settlement {
@@ -113,7 +120,8 @@ impl Act {
 }
 
 /// A split: so many new units for so many old ones; a reverse split has fewer new ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Split {
     /// New units, above zero.
     pub new: Amount,
@@ -124,7 +132,8 @@ pub struct Split {
 }
 
 /// The part beyond a multiple of `whole` is closed at `price`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CashInLieu {
     /// What can be held, such as 1 share; above zero.
     pub whole: Amount,
@@ -133,7 +142,8 @@ pub struct CashInLieu {
 }
 
 /// A position on its way to another account of the books: no profit is realized.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Move {
     /// What its source calls it.
     pub id: Reference,
@@ -148,7 +158,8 @@ pub struct Move {
 }
 
 /// A repair of a position, booked like a fill at a price.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Repair {
     /// What its source calls it.
     pub id: Reference,
@@ -165,7 +176,8 @@ pub struct Repair {
 }
 
 /// A position that was there before the books began; no cash moves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Opening {
     /// What its source calls it.
     pub id: Reference,
@@ -180,7 +192,8 @@ pub struct Opening {
 }
 
 /// What can be set apart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The account of the entry.
     Account,

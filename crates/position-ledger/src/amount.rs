@@ -427,15 +427,22 @@ impl fmt::Debug for Amount {
     }
 }
 
-/// As a string, because a JSON number would be read as a float.
+/// As a string, because a JSON number would be read as a float; in binary forms as units.
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return serializer.serialize_i128(self.0);
+        }
         serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let units = i128::deserialize(deserializer)?;
+            return Self::from_units(units).map_err(serde::de::Error::custom);
+        }
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -15,6 +15,7 @@ use std::hash::BuildHasher as _;
 
 use backstop_clock::Timestamp;
 use hashbrown::DefaultHashBuilder;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::amount::Amount;
@@ -37,7 +38,7 @@ const ALIGN: usize = 8;
 const PLACES: u32 = (CHUNK / ALIGN).trailing_zeros();
 
 /// Where a fill is kept; stays the same for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Place(u32);
 
 /// A fill as it is kept, without the names that its position knows.
@@ -87,6 +88,16 @@ impl Kept {
     }
 }
 
+/// The bytes of all rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunks<'a> {
+    pub(crate) full: &'a [Chunk],
+    pub(crate) last: &'a [u8],
+}
+
+/// Rows one after another, none of which goes on in another chunk.
+pub(crate) type Chunk = Vec<u8>;
+
 /// What the books add to a fill.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Booking<'a> {
@@ -107,7 +118,7 @@ const PENDING_MAX: usize = 32;
 /// All fills, in the order of the journal, and the index of their identity.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Archive {
-    chunks: Vec<Vec<u8>>,
+    chunks: Vec<Chunk>,
     rows: usize,
     index: Index,
     /// Hash and place of the last fills, which are not in the index yet.
@@ -207,6 +218,39 @@ impl Archive {
     /// All fills, in the order of the journal.
     pub(crate) fn iter(&self) -> Rows<'_> {
         Rows { chunks: self.chunks.iter(), chunk: &[], next: (0, 0), left: self.rows }
+    }
+
+    /// The chunks that will not change any more, and what is in the last one.
+    pub(crate) fn chunks(&self) -> Chunks<'_> {
+        match self.chunks.split_last() {
+            Some((last, full)) => Chunks { full, last },
+            None => Chunks { full: &[], last: &[] },
+        }
+    }
+
+    /// The fills of these chunks; none when they are not rows.
+    pub(crate) fn of_chunks(chunks: Vec<Chunk>) -> Option<Self> {
+        let mut archive = Self { chunks, ..Self::default() };
+        let mut found = Vec::new();
+        for (number, chunk) in (0_u32..).zip(&archive.chunks) {
+            let in_front = number.checked_mul(1_u32.wrapping_shl(PLACES))?;
+            let mut rest = chunk.as_slice();
+            while !rest.is_empty() {
+                let offset = chunk.len().checked_sub(rest.len())?.checked_div(ALIGN)?;
+                let place = in_front.checked_add(u32::try_from(offset).ok()?)?;
+                let key = Key::of(rest);
+                let mut reader = Reader::new(rest);
+                let kept = read(&mut reader)?;
+                found.push((archive.hash(key.bytes()), place, kept.pair, key.rank()));
+                rest = rest.get(reader.used(rest).next_multiple_of(ALIGN)..)?;
+            }
+        }
+        archive.rows = found.len();
+        for (hash, place, pair, rank) in found {
+            archive.index.insert(hash, place);
+            archive.raise(usize::try_from(pair).ok()?, rank);
+        }
+        Some(archive)
     }
 
     /// The bytes from a place to the end of its chunk.
@@ -428,7 +472,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Kept> {
 /// All fills, one after another, with their places.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows<'a> {
-    chunks: std::slice::Iter<'a, Vec<u8>>,
+    chunks: std::slice::Iter<'a, Chunk>,
     chunk: &'a [u8],
     /// The place of the next row, and that of the next chunk.
     next: (u32, u32),

@@ -1,11 +1,13 @@
 //! The books: what all entries so far add up to.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use backstop_clock::Timestamp;
 use hashbrown::{Equivalent, HashMap};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::action::Subject;
@@ -59,7 +61,7 @@ pub struct Books {
 }
 
 /// An account with an instrument: the scope of trade ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pair {
     pub(crate) account: Account,
     pub(crate) id: InstrumentId,
@@ -70,7 +72,7 @@ pub(crate) struct Pair {
 }
 
 /// One position, or a desk's share of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Slot {
     pub(crate) pair: u32,
     pub(crate) leg: Option<LegId>,
@@ -87,6 +89,7 @@ pub(crate) struct Slot {
     /// The shares in it.
     pub(crate) desks: Vec<u32>,
     /// The balance it settles in.
+    #[serde(skip)]
     pub(crate) settlement: Hint,
 }
 
@@ -103,7 +106,7 @@ impl PartialEq for Hint {
 impl Eq for Hint {}
 
 /// Who wanted a trade.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Desk {
     pub(crate) strategy: Option<Strategy>,
     pub(crate) portfolio: Option<Portfolio>,
@@ -116,7 +119,7 @@ impl Desk {
 }
 
 /// The latest of a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Track {
     /// The key of the last operation, by which the next one is in order or late.
     pub(crate) last: (Timestamp, u64),
@@ -125,7 +128,7 @@ pub(crate) struct Track {
 }
 
 /// One step in the history of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Op {
     Fill(Place),
     /// The number of a deed.
@@ -133,7 +136,7 @@ pub(crate) enum Op {
 }
 
 /// What changed positions besides fills.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Deed {
     pub(crate) sequence: u64,
     pub(crate) at: Timestamp,
@@ -141,7 +144,7 @@ pub(crate) struct Deed {
 }
 
 /// What a deed does to a position.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum What {
     Settle(Amount),
     Split(crate::action::Split),
@@ -164,7 +167,7 @@ pub(crate) enum What {
 }
 
 /// What was said of a fill after it was booked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Amended {
     pub(crate) voided: Amount,
     /// The price it was restated to, and the value if the venue stated it.
@@ -172,16 +175,21 @@ pub(crate) struct Amended {
 }
 
 /// What identifies an entry that is neither fill nor news of an order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum NoteKey {
     /// The id of the entry.
     Entry(Uuid),
     /// The id that the source gave, within account, instrument and kind.
-    Given { kind: &'static str, account: Account, instrument: Option<InstrumentId>, id: Reference },
+    Given {
+        kind: Cow<'static, str>,
+        account: Account,
+        instrument: Option<InstrumentId>,
+        id: Reference,
+    },
 }
 
 /// Why, and since when, something is set apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Isolation {
     /// The entry that did it.
     pub sequence: u64,
@@ -198,7 +206,7 @@ impl Isolation {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BalanceSlot {
     pub(crate) account: Account,
     pub(crate) currency: Currency,

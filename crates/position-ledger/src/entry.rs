@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use backstop_clock::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use crate::action::{Action, Move, Opening, Payment, Repair, Subject};
@@ -27,7 +28,8 @@ use crate::pnl::Kind;
 /// assert_eq!(entry.journaled_at, at);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The identity of the entry, a version 7 UUID.
     ///
@@ -103,7 +105,8 @@ impl Entry {
 }
 
 /// What led to an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Another entry, a message, a run, a finding.
     Id(Uuid),
@@ -124,7 +127,8 @@ impl From<Text> for Cause {
 }
 
 /// What can be written into the books.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fact {
     /// Money came in; the amount is above zero.

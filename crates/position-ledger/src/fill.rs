@@ -39,7 +39,8 @@ impl Side {
 }
 
 /// How the books came to know of a fill; not part of its identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The venue's stream of events reported it.
     Stream,
@@ -74,7 +75,8 @@ pub enum Source {
 /// assert_eq!(fill.cost, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fill {
     /// The venue's id of the trade.
     pub trade_id: TradeId,
@@ -103,7 +105,8 @@ pub struct Fill {
 }
 
 /// A part of a closing fill, and the lot it closes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LotChoice {
     /// The fill that opened the lot.
     pub trade_id: TradeId,
@@ -112,7 +115,8 @@ pub struct LotChoice {
 }
 
 /// A bust: the venue took a fill back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Void {
     /// What was traded.
     pub instrument: InstrumentId,
@@ -123,7 +127,8 @@ pub struct Void {
 }
 
 /// A restatement of a fill.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Correction {
     /// What was traded.
     pub instrument: InstrumentId,

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use backstop_error_taxonomy::{Class, Kind};
+
 use crate::books::Books;
 use crate::entry::Entry;
-use crate::error::{AppendError, Difference, ReplayError, SnapshotError};
+use crate::error::{
+    AppendError, Difference, Fault, JournalError, ReplayError, SnapshotError, VerifyError,
+};
 use crate::instrument::Instruments;
 use crate::journal::{Checkpoint, Digest, Durability, Journal, Moment, Record, encode};
 use crate::pnl::Snapshot;
@@ -46,10 +50,14 @@ pub struct Ledger {
     books: Books,
     /// Set when the journal failed: what it holds is no longer known to equal the books.
     stopped: bool,
+    /// Chunks of fills that the images in the journal have already.
+    chunks_kept: usize,
 }
 
 impl Ledger {
-    /// Replays the journal and verifies its chain on the way.
+    /// Replays the journal from its start and verifies its chain on the way.
+    ///
+    /// See [`Ledger::resume`] for a journal that is long.
     ///
     /// # Errors
     ///
@@ -58,7 +66,65 @@ impl Ledger {
         let mut replay = Replay::new(&*journal, Arc::new(instruments));
         replay.run()?;
         let books = replay.into_books();
-        Ok(Self { journal, books, stopped: false })
+        Ok(Self { journal, books, stopped: false, chunks_kept: 0 })
+    }
+
+    /// Goes on from the last image in the journal, and reads and verifies only what came after it.
+    ///
+    /// The entry of the image has to be in the journal with the same hash, which fixes all before it; that the bytes
+    /// before it are still those that were hashed is for [`verify`](crate::journal::verify) to say.
+    /// Without an image, or with one that is damaged or of another version, this is [`Ledger::open`].
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`]; also when the journal ends before the image, or holds another entry in its place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop_position_ledger::{Instruments, Ledger, MemoryJournal};
+    ///
+    /// let mut ledger = Ledger::resume(Box::new(MemoryJournal::new()), Instruments::default())?;
+    /// let point = ledger.keep_image()?;
+    /// assert_eq!(point.sequence, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resume(
+        journal: Box<dyn Journal>,
+        instruments: Instruments,
+    ) -> Result<Self, ReplayError> {
+        let instruments = Arc::new(instruments);
+        let image = journal.image().map_err(VerifyError::from)?;
+        let books = match &image {
+            Some(image) => {
+                check_point(&*journal, image.checkpoint)?;
+                Books::of_image(image, &*journal, &instruments)?
+            }
+            None => None,
+        };
+        let chunks_kept = books.as_ref().map_or(0, Books::full_chunks);
+        let books = books.unwrap_or_else(|| Books::over(instruments));
+        let mut replay = Replay::after(&*journal, books);
+        replay.run()?;
+        let books = replay.into_books();
+        Ok(Self { journal, books, stopped: false, chunks_kept })
+    }
+
+    /// Keeps an image of the books in the journal, for [`Ledger::resume`]; everything up to it becomes durable.
+    ///
+    /// Its cost grows with positions, orders and what else is not a fill, and with the fills since the last image.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Journal`]; the ledger goes on without it, unless the flush before it failed.
+    pub fn keep_image(&mut self) -> Result<Checkpoint, AppendError> {
+        self.flush()?;
+        let internal = |why| JournalError::new(Class::of(Kind::Internal), why);
+        let (image, rows) = self.books.image(self.chunks_kept).map_err(internal)?;
+        let checkpoint = image.checkpoint;
+        self.journal.keep_image(image, self.chunks_kept, rows)?;
+        self.chunks_kept = self.books.full_chunks();
+        Ok(checkpoint)
     }
 
     /// Everything the entries add up to.
@@ -241,6 +307,22 @@ impl Ledger {
             error.into()
         })
     }
+}
+
+/// Checks that the journal holds the entry of a point that is known from elsewhere.
+fn check_point(journal: &dyn Journal, known: Checkpoint) -> Result<(), VerifyError> {
+    let Some(before) = known.sequence.checked_sub(1) else { return Ok(()) };
+    let found = journal.read(before, 1)?;
+    let sequence = known.sequence;
+    let fault = match found.first() {
+        None => Fault::Missing,
+        Some(found) if found.checkpoint() != known => Fault::Rewritten,
+        Some(found) if Digest::of_record(sequence, found.previous, &found.body) != found.hash => {
+            Fault::Hash
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(VerifyError::Broken { sequence, fault })
 }
 
 impl Books {

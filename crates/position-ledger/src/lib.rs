@@ -94,6 +94,7 @@ mod deeds;
 mod derive;
 mod change;
 mod rates;
+mod image;
 mod ledger;
 mod replay;
 pub mod pnl;

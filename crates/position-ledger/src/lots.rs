@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use backstop_clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::change::Undo;
@@ -13,7 +14,7 @@ use crate::rules::Method;
 use crate::state::{Sink, of};
 
 /// A part of a position that was opened at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lot {
     /// The entry that opened it; a transfer keeps it.
     pub sequence: u64,
@@ -34,7 +35,7 @@ pub struct Lot {
 /// The open lots of one position.
 ///
 /// By age, or by price where the worst is taken first: then the next one is at the back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lots {
     lots: VecDeque<Lot>,
 }

@@ -1,13 +1,14 @@
 //! Money of an account, currency by currency.
 
 use backstop_clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::error::AmountError;
 use crate::name::{Account, Currency, Text};
 
 /// What an account has in one currency, and where it came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
     /// Sum of deposits, and of what was there before the books began.
     pub deposited: Amount,
@@ -95,7 +96,7 @@ impl Balance {
 }
 
 /// A correction of a balance as it stands in the books.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adjustment {
     /// Its place in the journal.
     pub sequence: u64,

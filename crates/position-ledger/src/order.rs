@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use backstop_clock::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::amount::Amount;
@@ -27,7 +28,8 @@ use crate::name::{Account, InstrumentId, Text};
 pub use crate::name::{Portfolio, Strategy, VenueOrderId};
 
 /// An order as it is about to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Intent {
     /// The client order id, fresh for every attempt.
     pub order_id: Uuid,
@@ -48,7 +50,8 @@ pub struct Intent {
 }
 
 /// What became known about an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// The venue took it.
@@ -86,7 +89,8 @@ impl Event {
 }
 
 /// The answer to an unknown outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Resolution {
     /// The venue has the order.
     Accepted {
@@ -146,7 +150,7 @@ impl Status {
 }
 
 /// How an order ended, by the word of the venue or by our own conclusion.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum End {
     Rejected(Text),
     Cancelled,
@@ -155,7 +159,7 @@ enum End {
 }
 
 /// An order of the books.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     intent: Arc<Intent>,
     account: Account,

@@ -3,6 +3,8 @@
 //! Whatever can be told from the entry and the books is checked first.
 //! A figure that leaves its range on the way is an error too, and the trail takes back what was booked before it.
 
+use std::borrow::Cow;
+
 use backstop_clock::Timestamp;
 use uuid::Uuid;
 
@@ -429,7 +431,7 @@ pub(crate) fn desk_of(entry: &Entry) -> crate::books::Desk {
 /// What identifies an entry that is neither fill nor news of an order.
 fn note_key(entry: &Entry) -> NoteKey {
     let given = |kind, id: &Reference| NoteKey::Given {
-        kind,
+        kind: Cow::Borrowed(kind),
         account: entry.account.clone(),
         instrument: entry.fact.instrument().cloned(),
         id: id.clone(),

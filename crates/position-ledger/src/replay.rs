@@ -22,13 +22,13 @@ pub struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     pub(crate) fn new(journal: &'a dyn Journal, instruments: Arc<Instruments>) -> Self {
-        Self {
-            journal,
-            books: Books::over(instruments),
-            chain: Chain::default(),
-            verifies: true,
-            page: VecDeque::new(),
-        }
+        Self::after(journal, Books::over(instruments))
+    }
+
+    /// Goes on from books that stand at an entry of the journal.
+    pub(crate) fn after(journal: &'a dyn Journal, books: Books) -> Self {
+        let chain = Chain { head: books.checkpoint() };
+        Self { journal, books, chain, verifies: true, page: VecDeque::new() }
     }
 
     /// Leaves the hashes of the entries unchecked, for a journal that was verified before.

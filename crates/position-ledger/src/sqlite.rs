@@ -7,16 +7,33 @@ use std::fmt;
 use backstop_clock::Timestamp;
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
 use backstop_storage::{Database, Migration, WriteError, history};
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 
 use crate::error::JournalError;
-use crate::journal::{Checkpoint, Digest, Durability, Journal, Record};
+use crate::journal::{Checkpoint, Digest, Durability, Image, Journal, Record};
 
 /// The schema of journal and snapshots, for whoever migrates the database.
-pub const MIGRATIONS: &[Migration] = &[JOURNAL, SNAPSHOTS];
+pub const MIGRATIONS: &[Migration] = &[JOURNAL, SNAPSHOTS, IMAGES];
 
 const SNAPSHOTS: Migration =
     Migration { component: "position-ledger", id: "0002_pnl_snapshots", sql: snapshots::SCHEMA };
+
+const IMAGES: Migration = Migration {
+    component: "position-ledger",
+    id: "0003_images",
+    sql: "
+        CREATE TABLE ledger_images (
+            sequence INTEGER PRIMARY KEY CHECK (sequence >= 0),
+            hash BLOB NOT NULL CHECK (length(hash) = 32),
+            digest BLOB NOT NULL CHECK (length(digest) = 32),
+            body BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE ledger_image_rows (
+            number INTEGER PRIMARY KEY CHECK (number >= 0),
+            body BLOB NOT NULL
+        ) STRICT;
+    ",
+};
 
 const JOURNAL: Migration = Migration {
     component: "position-ledger",
@@ -138,6 +155,73 @@ impl Journal for SqliteJournal {
             JournalError::new(class.with_effect(effect), error)
         })
     }
+
+    fn keep_image(
+        &mut self,
+        image: Image,
+        first: usize,
+        rows: Vec<Vec<u8>>,
+    ) -> Result<(), JournalError> {
+        let job = move |connection: &Connection| keep_image(connection, &image, first, &rows);
+        self.db.write(job).map_err(failed)
+    }
+
+    fn image(&self) -> Result<Option<Image>, JournalError> {
+        let last =
+            "SELECT sequence, hash, digest, body FROM ledger_images ORDER BY sequence DESC LIMIT 1";
+        let job = |connection: &Connection| -> Result<Option<Image>, Refused> {
+            Ok(connection.query_row(last, [], image).optional()?)
+        };
+        self.db.read(job).map_err(failed)
+    }
+
+    fn image_rows(&self, number: usize) -> Result<Option<Vec<u8>>, JournalError> {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let job = move |connection: &Connection| -> Result<Option<Vec<u8>>, Refused> {
+            let mut statement = connection
+                .prepare_cached("SELECT body FROM ledger_image_rows WHERE number = ?1")?;
+            Ok(statement.query_row([number], |row| row.get(0)).optional()?)
+        };
+        self.db.read(job).map_err(failed)
+    }
+}
+
+fn keep_image(
+    connection: &Connection,
+    image: &Image,
+    first: usize,
+    rows: &[Vec<u8>],
+) -> Result<(), Refused> {
+    // A chunk may be there from an image whose journal did not reach the disk, or was replayed since.
+    let mut statement = connection.prepare_cached(
+        "INSERT OR REPLACE INTO ledger_image_rows (number, body) VALUES (?1, ?2)",
+    )?;
+    for (number, body) in (first..).zip(rows) {
+        statement.execute(params![i64::try_from(number).unwrap_or(i64::MAX), body])?;
+    }
+    connection.execute(
+        "INSERT OR REPLACE INTO ledger_images (sequence, hash, digest, body) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            i64::try_from(image.checkpoint.sequence).unwrap_or(i64::MAX),
+            image.checkpoint.hash.as_bytes(),
+            image.digest.as_bytes(),
+            image.body
+        ],
+    )?;
+    connection.execute(
+        "DELETE FROM ledger_images WHERE sequence NOT IN
+         (SELECT sequence FROM ledger_images ORDER BY sequence DESC LIMIT 2)",
+        [],
+    )?;
+    Ok(())
+}
+
+fn image(row: &Row<'_>) -> rusqlite::Result<Image> {
+    let sequence: i64 = row.get(0)?;
+    let sequence = u64::try_from(sequence)
+        .map_err(|_negative| rusqlite::Error::IntegralValueOutOfRange(0, sequence))?;
+    let checkpoint = Checkpoint { sequence, hash: Digest::from_bytes(row.get(1)?) };
+    Ok(Image { checkpoint, digest: Digest::from_bytes(row.get(2)?), body: row.get(3)? })
 }
 
 /// A statement that failed, classified by the code of SQLite.

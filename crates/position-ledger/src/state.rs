@@ -9,6 +9,7 @@
 //! For inverse contracts gain and cash flow have the other sign, which is all that differs.
 
 use backstop_clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::action::CashInLieu;
 use crate::amount::Amount;
@@ -21,7 +22,7 @@ use crate::name::{Currency, TradeId};
 use crate::rules::Method;
 
 /// The sums of one position.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holding {
     pub(crate) quantity: Amount,
     pub(crate) open_cost: Amount,
@@ -31,7 +32,7 @@ pub(crate) struct Holding {
 }
 
 /// All that follows from the history of a position, and can be derived from it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) holding: Holding,
     /// Empty at average cost.

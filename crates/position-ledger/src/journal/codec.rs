@@ -8,6 +8,7 @@
 //! What is booked on an instrument carries its terms and rules, so that it can be understood without the registry of its day.
 
 use backstop_clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Digest;
 use super::bytes::{Reader, Writer};
@@ -28,7 +29,7 @@ const HEADER: usize = 5;
 const FACT_DOMAIN: &[u8] = b"backstop.position-ledger.fact.1";
 
 /// The terms of an instrument on which an entry was booked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
     contract: Contract,
     multiplier: Amount,
@@ -38,7 +39,7 @@ pub(crate) struct Terms {
 }
 
 /// How positions of an instrument are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Rules {
     base: Option<Currency>,
     method: Method,

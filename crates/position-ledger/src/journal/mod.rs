@@ -35,6 +35,10 @@ pub use verify::{verify, verify_against};
 /// Separates these hashes from all other uses of SHA-256.
 const DOMAIN: &[u8] = b"backstop.position-ledger.entry.1";
 
+/// Separate images and their rows from all other uses of SHA-256.
+const IMAGE: &[u8] = b"backstop.position-ledger.image.1";
+const ROWS: &[u8] = b"backstop.position-ledger.rows.1";
+
 /// Records read at a time; bounds the memory of a replay.
 pub(crate) const PAGE: usize = 1024;
 
@@ -73,6 +77,67 @@ pub trait Journal: fmt::Debug + Send {
     ///
     /// [`JournalError`] when some of it is not, and never will be.
     fn flush(&mut self) -> Result<(), JournalError>;
+
+    /// Keeps an image and the chunks of rows that it adds to those of earlier ones, numbered from `first`.
+    ///
+    /// Durable when this returns; all of it or none.
+    /// Images but the last two leave, chunks of rows stay.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`], of kind unsupported from a journal that keeps no images.
+    fn keep_image(
+        &mut self,
+        image: Image,
+        first: usize,
+        rows: Vec<Vec<u8>>,
+    ) -> Result<(), JournalError> {
+        let class = Class::of(Kind::Unsupported).with_effect(Effect::NotApplied);
+        let at = image.checkpoint.sequence;
+        let why = format!("it keeps no images: entry {at}, {} chunks from {first}", rows.len());
+        Err(JournalError::new(class, why))
+    }
+
+    /// The last image that was kept.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`] when it cannot be read.
+    fn image(&self) -> Result<Option<Image>, JournalError> {
+        Ok(None)
+    }
+
+    /// A chunk of rows that belongs to images.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`] when it cannot be read.
+    fn image_rows(&self, number: usize) -> Result<Option<Vec<u8>>, JournalError> {
+        debug_assert!(number < usize::MAX, "chunks are numbered from zero");
+        Ok(None)
+    }
+}
+
+/// The books after an entry, as bytes; see [`Ledger::keep_image`](crate::Ledger::keep_image).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The entry after which they stood.
+    pub checkpoint: Checkpoint,
+    /// The digest of everything else.
+    pub digest: Digest,
+    /// The books but for full chunks of fills, in a form of this version.
+    pub body: Vec<u8>,
+}
+
+impl Image {
+    pub(crate) fn new(checkpoint: Checkpoint, body: Vec<u8>) -> Self {
+        Self { checkpoint, digest: Digest::of_image(checkpoint, &body), body }
+    }
+
+    /// Whether it is as it was made.
+    pub fn is_whole(&self) -> bool {
+        self.digest == Digest::of_image(self.checkpoint, &self.body)
+    }
 }
 
 /// When an entry has to be safe from a crash.
@@ -194,6 +259,19 @@ impl Digest {
         Self(Sha256::new().chain_update(tag).chain_update(content).finalize().into())
     }
 
+    fn of_image(checkpoint: Checkpoint, body: &[u8]) -> Self {
+        let hash = Sha256::new()
+            .chain_update(IMAGE)
+            .chain_update(checkpoint.sequence.to_be_bytes())
+            .chain_update(checkpoint.hash.0)
+            .chain_update(body);
+        Self(hash.finalize().into())
+    }
+
+    pub(crate) fn of_rows(rows: &[u8]) -> Self {
+        Self::tagged(ROWS, rows)
+    }
+
     pub(crate) fn of_record(sequence: u64, previous: Self, body: &[u8]) -> Self {
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let hash = Sha256::new()
@@ -246,12 +324,18 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
         serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return <[u8; 32]>::deserialize(deserializer).map(Self);
+        }
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
