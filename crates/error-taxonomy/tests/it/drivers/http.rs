@@ -1,10 +1,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use backstop_error_taxonomy::{Class, Classifier, Classify, Effect, Kind, Transience};
 use reqwest::blocking::Client;
+use reqwest::dns::{Name, Resolve, Resolving};
 
 /// A server that answers every connection with `answer` and closes it; an empty one never answers.
 fn serve(answer: String) -> SocketAddr {
@@ -58,10 +60,20 @@ fn a_wrong_url_is_never_sent() {
     assert_eq!(class_of(&error), Class::of(Kind::Invalid));
 }
 
+/// Knows no name; a real one would ask the network.
+struct NoNames;
+
+impl Resolve for NoNames {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(std::future::ready(Err("no such name".into())))
+    }
+}
+
 #[test]
 fn a_name_that_does_not_resolve_has_sent_nothing() {
-    // RFC 6761, section 6.4: `invalid` never resolves.
-    let error = client().get("http://venue.invalid/").send().unwrap_err();
+    let client = Client::builder().no_proxy().dns_resolver(Arc::new(NoNames)).build().unwrap();
+    let error = client.get("http://venue.invalid/").send().unwrap_err();
+    assert!(error.is_dns(), "{error:?}");
     assert_eq!(class_of(&error), Class::of(Kind::Connection).with_effect(Effect::NotApplied));
 }
 
