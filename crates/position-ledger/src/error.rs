@@ -577,3 +577,77 @@ impl Classify for TakeError {
         }
     }
 }
+
+/// A journal could not be exported.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// An entry cannot be read.
+    #[error("journal entry {sequence} cannot be exported: {why}")]
+    Entry {
+        /// Its sequence number.
+        sequence: u64,
+        /// What is wrong with it.
+        why: DecodeError,
+    },
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The rows could not be written.
+    #[error("the export cannot be written: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+impl From<csv::Error> for ExportError {
+    fn from(why: csv::Error) -> Self {
+        Self::Write(why.into())
+    }
+}
+
+impl Classify for ExportError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Entry { .. } => Class::of(Kind::Inconsistent).with_effect(Effect::NotApplied),
+            Self::Journal(error) => error.class(),
+            Self::Write(error) => error.class().with_effect(Effect::Unknown),
+        }
+    }
+}
+
+/// An exported journal could not be read back.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// A row is not as it was exported.
+    #[error("line {line}, {field}: {why}")]
+    Row {
+        /// The line, from 1.
+        line: u64,
+        /// The part of it.
+        field: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The rows could not be read.
+    #[error("the export cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+}
+
+impl From<csv::Error> for ImportError {
+    fn from(why: csv::Error) -> Self {
+        let line = why.position().map_or(0, csv::Position::line);
+        match why.into_kind() {
+            csv::ErrorKind::Io(why) => Self::Read(why),
+            kind => Self::Row { line, field: "line", why: format!("{kind:?}") },
+        }
+    }
+}
+
+impl Classify for ImportError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Row { .. } => Class::of(Kind::Data).with_effect(Effect::NotApplied),
+            Self::Read(error) => error.class().with_effect(Effect::NotApplied),
+        }
+    }
+}

@@ -99,6 +99,7 @@ mod ledger;
 mod replay;
 pub mod pnl;
 pub mod journal;
+pub mod export;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -28,6 +28,7 @@ use crate::error::{DecodeError, JournalError};
 pub(crate) use bytes::Writer;
 pub(crate) use codec::{Stored, Terms, decode, encode, fact_digest};
 pub(crate) use facts::has_terms;
+pub(crate) use steps::VERSION;
 pub(crate) use verify::Chain;
 
 pub use verify::{verify, verify_against};

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::error::DecodeError;
 
 /// The version of the entries that are written.
-pub(super) const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 2;
 
 /// Makes a body of one version into one of the next; the first byte of a body is its version.
 type Step = fn(&[u8]) -> Result<Vec<u8>, DecodeError>;

@@ -24,6 +24,8 @@ mod versions;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod images;
 #[cfg(test)]
 mod model;

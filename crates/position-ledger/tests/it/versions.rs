@@ -11,6 +11,11 @@ use crate::kit::{account, amount, currency, instrument_id, instruments, order_id
 /// A journal as version 1 wrote it: sequence, previous hash, hash and body in hexadecimal digits, a record a line.
 const FIRST: &str = include_str!("../fixtures/journal-v1.txt");
 
+/// The records of version 1.
+pub(crate) fn first() -> Vec<Record> {
+    stored(FIRST)
+}
+
 fn bytes(digits: &str) -> Vec<u8> {
     let pair = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
     (0..digits.len()).step_by(2).map(pair).collect()
