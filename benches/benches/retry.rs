@@ -2,15 +2,25 @@
 //!
 //! Each group has the bare call, ours and the peers; the figure that counts is the difference to
 //! the bare call.
+//! What a call gives is unknown to the compiler, or it would remove the peers' loops and ours.
 
-use std::{future::ready, hint::black_box, io, time::Duration};
+use std::{
+    future::{Ready, ready},
+    hint::black_box,
+    io,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use backon::{BlockingRetryable, ConstantBuilder, ExponentialBuilder, Retryable as _};
 use backstop_clock::SystemClock;
-use backstop_retry_backoff::{Attempt, Jitter, Policy, Retry, Schedule};
+use backstop_retry_backoff::{Attempt, Guard, Jitter, Policy, Retry, Schedule, layer::Layer};
 use criterion::Criterion;
 use rand::{SeedableRng, rngs::SmallRng};
 use tokio_retry::strategy::{ExponentialBackoff, jitter};
+use tower_layer::Layer as _;
+use tower_service::Service;
 
 const BASE: Duration = Duration::from_millis(100);
 
@@ -18,13 +28,26 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     blocking(&mut criterion);
     on_futures(&mut criterion);
+    with_deadline(&mut criterion);
+    as_layer(&mut criterion);
     failing(&mut criterion);
     criterion.final_summary();
 }
 
-/// What is retried: cheap, and unknown to the compiler.
+/// What is retried.
 fn call() -> io::Result<u32> {
-    Ok(black_box(1))
+    black_box(Ok(1))
+}
+
+/// The answer of a future that has one at once; an executor would cost more than what is measured.
+fn now<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(answer) = future.as_mut().poll(&mut context) {
+            return answer;
+        }
+    }
 }
 
 fn retry(schedule: Schedule) -> Retry {
@@ -38,11 +61,14 @@ fn blocking(criterion: &mut Criterion) {
 
     group.bench_function("bare", |bencher| bencher.iter(|| call().is_ok()));
     group.bench_function("backstop", |bencher| {
-        bencher.iter(|| ours.read().run_blocking(&SystemClock, &mut rng, |_| call()).is_ok());
+        bencher.iter(|| {
+            black_box(&ours).read().run_blocking(&SystemClock, &mut rng, |_| call()).is_ok()
+        });
     });
     group.bench_function("backon", |bencher| {
         bencher.iter(|| {
-            let schedule = ExponentialBuilder::default().with_min_delay(BASE).with_jitter();
+            let schedule =
+                ExponentialBuilder::default().with_min_delay(black_box(BASE)).with_jitter();
             call.retry(schedule).sleep(|_| ()).call().is_ok()
         });
     });
@@ -55,25 +81,92 @@ fn on_futures(criterion: &mut Criterion) {
     let ours = retry(Schedule::exponential(BASE));
 
     group.bench_function("bare", |bencher| {
-        bencher.iter(|| pollster::block_on(async { call() }).is_ok());
+        bencher.iter(|| now(async { call() }).is_ok());
     });
     group.bench_function("backstop", |bencher| {
         bencher.iter(|| {
-            let run = ours.read().run(&SystemClock, &mut rng, async |_| call());
-            pollster::block_on(run).is_ok()
+            let run = black_box(&ours).read().run(&SystemClock, &mut rng, async |_| call());
+            now(run).is_ok()
         });
     });
     group.bench_function("backon", |bencher| {
         bencher.iter(|| {
-            let schedule = ExponentialBuilder::default().with_min_delay(BASE).with_jitter();
+            let schedule =
+                ExponentialBuilder::default().with_min_delay(black_box(BASE)).with_jitter();
             let run = (async || call()).retry(schedule).sleep(|_| ready(()));
-            pollster::block_on(async { run.await }).is_ok()
+            now(async { run.await }).is_ok()
         });
     });
     group.bench_function("tokio_retry", |bencher| {
         bencher.iter(|| {
-            let schedule = ExponentialBackoff::from_millis(100).map(jitter).take(3);
-            pollster::block_on(tokio_retry::Retry::start(schedule, || async { call() })).is_ok()
+            let schedule = ExponentialBackoff::from_millis(black_box(100)).map(jitter).take(3);
+            now(tokio_retry::Retry::start(schedule, || async { call() })).is_ok()
+        });
+    });
+    group.finish();
+}
+
+/// A deadline has to read the clock once; the group shows what that alone takes.
+fn with_deadline(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("retry_first_try_deadline");
+    let mut rng = SmallRng::seed_from_u64(1);
+    let policy = Policy::new(Schedule::exponential(BASE)).with_deadline(Duration::from_mins(1));
+    let ours = Retry::new(policy).expect("a policy that can hold");
+
+    group.bench_function("clock_read", |bencher| {
+        bencher.iter(|| backstop_clock::Clock::instant(&SystemClock));
+    });
+    group.bench_function("backstop_blocking", |bencher| {
+        bencher.iter(|| {
+            let op = |_| call();
+            black_box(&ours).read().run_blocking(&SystemClock, &mut rng, op).is_ok()
+        });
+    });
+    group.bench_function("backstop_async", |bencher| {
+        bencher.iter(|| {
+            now(black_box(&ours).read().run(&SystemClock, &mut rng, async |_| call())).is_ok()
+        });
+    });
+    group.finish();
+}
+
+/// A service that answers at once.
+#[derive(Clone)]
+struct Venue;
+
+impl Service<u32> for Venue {
+    type Response = u32;
+    type Error = io::Error;
+    type Future = Ready<io::Result<u32>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        black_box(Poll::Ready(Ok(())))
+    }
+
+    fn call(&mut self, _req: u32) -> Self::Future {
+        ready(call())
+    }
+}
+
+fn as_layer(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("retry_first_try_tower");
+    let poll_ready = |cx: &mut Context<'_>, venue: &mut Venue| venue.poll_ready(cx).is_ready();
+
+    let mut bare = Venue;
+    group.bench_function("bare", |bencher| {
+        bencher.iter(|| {
+            let mut context = Context::from_waker(Waker::noop());
+            poll_ready(&mut context, &mut bare) && now(bare.call(7)).is_ok()
+        });
+    });
+    let layer = Layer::new(retry(Schedule::exponential(BASE)), SystemClock, 1, |request: &u32| {
+        Guard::Once(*request)
+    });
+    let mut ours = layer.layer(Venue);
+    group.bench_function("backstop", |bencher| {
+        bencher.iter(|| {
+            let mut context = Context::from_waker(Waker::noop());
+            ours.poll_ready(&mut context).is_ready() && now(ours.call(7)).is_ok()
         });
     });
     group.finish();
@@ -89,7 +182,7 @@ fn failing(criterion: &mut Criterion) {
     group.bench_function("backstop", |bencher| {
         bencher.iter(|| {
             let op = |at: Attempt<()>| if at.number < 4 { Err(refused()) } else { call() };
-            ours.read().run_blocking(&SystemClock, &mut rng, op).is_ok()
+            black_box(&ours).read().run_blocking(&SystemClock, &mut rng, op).is_ok()
         });
     });
     group.bench_function("backon", |bencher| {

@@ -6,7 +6,8 @@ use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy};
 use backstop_clock::{Clock, Sleep, Timestamp};
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
 use backstop_retry_backoff::{
-    Elapsed, Finished, Guard, Jitter, OnRefusal, Policy, Retry, RetryAfter, Schedule, Stopped,
+    Attempt, Elapsed, Finished, Guard, Jitter, OnRefusal, Policy, Retry, RetryAfter, Schedule,
+    Stopped,
 };
 use rand::{SeedableRng, rngs::SmallRng};
 use serde_json::{Value, json};
@@ -45,7 +46,6 @@ struct Play {
     breaker: Breaker,
     retry: Retry,
     entries: Vec<Entry>,
-    timeout: Option<Duration>,
     guard: Guard<()>,
     /// When each attempt began and ended, rejected ones too.
     attempts: RefCell<Vec<(u64, u64)>>,
@@ -62,19 +62,20 @@ pub(crate) fn run(case: &Value) -> Outcome<()> {
     let ended = Simulation::new(clock).run(async move {
         let mut rng = SmallRng::seed_from_u64(7);
         let call = played.retry.guarded(played.guard);
-        call.run(&played.clock, &mut rng, |_| attempt(&played)).await
+        call.run(&played.clock, &mut rng, |it: Attempt<()>| attempt(&played, it.limit)).await
     });
     check(&case["expect"], &play, &ended.map_err(|stuck| Stop::Failed(stuck.to_string()))?)
 }
 
-async fn attempt(play: &Play) -> Result<(), Failure> {
+async fn attempt(play: &Play, limit: Option<Duration>) -> Result<(), Failure> {
     let began = play.ms();
-    let result = guarded(play).await;
+    let result = guarded(play, limit).await;
     play.attempts.borrow_mut().push((began, play.ms()));
     result
 }
 
-async fn guarded(play: &Play) -> Result<(), Failure> {
+/// The time limit lies inside the breaker, so that it sees an attempt that is cut.
+async fn guarded(play: &Play, limit: Option<Duration>) -> Result<(), Failure> {
     let now = || play.clock.instant();
     let permit = play.breaker.admit(now).map_err(|rejection| Failure {
         outcome: "breaker_rejected".to_owned(),
@@ -84,8 +85,7 @@ async fn guarded(play: &Play) -> Result<(), Failure> {
     play.runs.borrow_mut().push(play.ms());
     let entry = &play.entries[sent.min(play.entries.len() - 1)];
     let call = play.clock.sleep(entry.duration);
-    let limit = play.timeout.unwrap_or(Duration::MAX);
-    let in_time = within(&play.clock, limit, call).await.is_some();
+    let in_time = within(&play.clock, limit.unwrap_or(Duration::MAX), call).await.is_some();
     let failure = if in_time {
         entry.failure.clone()
     } else {
@@ -112,11 +112,19 @@ impl Play {
 
 fn play(config: &Value, attempts: &Value, clock: SimClock) -> Outcome<Play> {
     let keys = ["schedule", "max_attempts", "attempt_timeout_ms", "mode", "breaker"];
-    let pending = ["resolver", "retry_on_values", "budget", "draws", "deadline_ms", "hint"];
-    known(config, &[&keys[..], &["on_breaker_rejection"]].concat(), &pending)?;
-    // As the host has it: what is asked for is honoured without bound.
-    let mut policy =
-        Policy::new(schedule(&config["schedule"])?).with_retry_after(RetryAfter::Unbounded);
+    let more = ["on_breaker_rejection", "deadline_ms", "hint"];
+    let pending = ["resolver", "retry_on_values", "budget", "draws"];
+    known(config, &[&keys[..], &more].concat(), &pending)?;
+    let mut policy = Policy::new(schedule(&config["schedule"])?);
+    if let Some(hint) = config.get("hint") {
+        policy = policy.with_retry_after(retry_after(hint)?);
+    }
+    if let Some(deadline) = config.get("deadline_ms") {
+        policy = policy.with_deadline(millis(deadline)?);
+    }
+    if let Some(timeout) = config.get("attempt_timeout_ms") {
+        policy = policy.with_attempt_timeout(millis(timeout)?);
+    }
     policy = policy.with_attempts_max(match config.get("max_attempts") {
         Some(most) => count(most)?,
         None => u32::MAX,
@@ -143,7 +151,6 @@ fn play(config: &Value, attempts: &Value, clock: SimClock) -> Outcome<Play> {
         breaker: Breaker::new(breaker(&config["breaker"])?).map_err(|error| wrong(&error))?,
         retry: Retry::new(policy).map_err(|error| wrong(&error))?,
         entries,
-        timeout: config.get("attempt_timeout_ms").map(millis).transpose()?,
         guard,
         attempts: RefCell::default(),
         runs: RefCell::default(),
@@ -151,20 +158,37 @@ fn play(config: &Value, attempts: &Value, clock: SimClock) -> Outcome<Play> {
 }
 
 fn schedule(given: &Value) -> Outcome<Schedule> {
-    known(given, &["family", "base_ms", "cap_ms", "jitter"], &["factor"])?;
+    known(given, &["family", "base_ms", "factor", "cap_ms", "jitter"], &[])?;
     let base = millis(&given["base_ms"])?;
     let schedule = match given["family"].as_str() {
         Some("fixed") => Schedule::fixed(base),
-        Some("exponential") => Schedule::exponential(base),
-        Some("linear" | "fibonacci" | "decorrelated") => return Err(Stop::Pending),
+        Some("linear") => Schedule::linear(base),
+        Some("exponential") => {
+            let factor = given.get("factor").and_then(Value::as_f64).unwrap_or(2.0);
+            Schedule::exponential(base).with_factor(factor)
+        }
+        Some("fibonacci") => Schedule::fibonacci(base),
+        Some("decorrelated") => Schedule::decorrelated(base),
         other => return fail(format!("unknown family {other:?}")),
     };
-    let cap = given.get("cap_ms").map_or(Ok(Duration::MAX), millis)?;
-    match given.get("jitter").and_then(Value::as_str) {
-        Some("none") => Ok(schedule.with_cap(cap).with_jitter(Jitter::None)),
-        // With chance in it, times say nothing without draws.
-        None | Some("full" | "equal") => Err(Stop::Pending),
-        Some(other) => fail(format!("unknown jitter `{other}`")),
+    let schedule = schedule.with_cap(given.get("cap_ms").map_or(Ok(Duration::MAX), millis)?);
+    match given.get("jitter").map(|jitter| (jitter.as_str(), jitter["plus_minus"].as_f64())) {
+        None | Some((Some("full"), _)) => Ok(schedule),
+        Some((Some("none"), _)) => Ok(schedule.with_jitter(Jitter::None)),
+        Some((Some("equal"), _)) => Ok(schedule.with_jitter(Jitter::Equal)),
+        Some((None, Some(ratio))) => Ok(schedule.with_jitter(Jitter::Proportional(ratio))),
+        Some(other) => fail(format!("unknown jitter {other:?}")),
+    }
+}
+
+fn retry_after(given: &Value) -> Outcome<RetryAfter> {
+    known(given, &["mode", "bound_ms"], &[])?;
+    match (given["mode"].as_str(), given.get("bound_ms")) {
+        (Some("exact"), None) => Ok(RetryAfter::Exact),
+        (Some("bounded"), None) => Ok(RetryAfter::default()),
+        (Some("bounded"), Some(Value::Null)) => Ok(RetryAfter::Unbounded),
+        (Some("bounded"), Some(bound)) => millis(bound).map(RetryAfter::Bounded),
+        other => fail(format!("unknown hint {other:?}")),
     }
 }
 

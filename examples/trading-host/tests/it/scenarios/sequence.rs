@@ -5,12 +5,14 @@ use std::{cell::RefCell, collections::BTreeMap, io::ErrorKind, rc::Rc, time::Dur
 use backstop_clock::{Clock, Timestamp};
 use backstop_error_taxonomy::{
     Action, Class, Classify, Component, Decision, Effect, Kind, Severity, Site, codes, decide,
+    venue::Ccxt,
 };
 use backstop_retry_backoff::{
     Attempt, Elapsed, Finished, Guard, Jitter, Policy, Retry, RetryAfter, Schedule, StopReason,
-    Stopped,
+    Stopped, sending,
 };
 use rand::{SeedableRng, rngs::SmallRng};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use trading_host::runtime::{SimClock, Simulation};
 
@@ -37,8 +39,12 @@ struct Play {
     retry: Retry,
     guard: Guard<()>,
     site: Site<'static>,
+    /// What the first attempt sends, and what each later one makes of it.
+    amount: (Decimal, Decimal),
     /// `None` is success; the last repeats.
     outcomes: Vec<Option<Class>>,
+    /// What each attempt sent.
+    sizes: RefCell<Vec<Decimal>>,
     /// When each attempt was made.
     starts: RefCell<Vec<Timestamp>>,
     /// What was decided after each failure.
@@ -49,8 +55,7 @@ type Ended = Result<Finished<()>, Stopped<Failure>>;
 
 pub(crate) fn run(case: &Value) -> Outcome<()> {
     let keys = ["id", "title", "note", "origin", "tags", "given", "outcomes", "expect"];
-    // An order that shrinks as it is tried again is another intent each time.
-    known(case, &keys, &["size", "retry_size_factor"])?;
+    known(case, &[&keys[..], &["size", "retry_size_factor"]].concat(), &[])?;
     let clock = SimClock::new(Timestamp::EPOCH);
     let play = Rc::new(play(case, clock.clone())?);
     let played = Rc::clone(&play);
@@ -78,7 +83,11 @@ fn upper_layer_attempts(case: &Value) -> Outcome<u32> {
 
 async fn inner(play: &Play) -> Ended {
     let mut rng = SmallRng::seed_from_u64(7);
-    let attempt = async |attempt: Attempt<()>| {
+    // Between attempts the order may shrink; while an outcome is open the retry refuses that.
+    let (first, factor) = play.amount;
+    let prepare = |number: u32| (1..number).fold(first, |sent, _| sent * factor);
+    let send = async |attempt: Attempt<()>, sent| {
+        play.sizes.borrow_mut().push(sent);
         let before = play.starts.borrow().len();
         play.starts.borrow_mut().push(play.clock.now());
         let Some(class) = play.outcomes[before.min(play.outcomes.len() - 1)] else { return Ok(()) };
@@ -86,7 +95,7 @@ async fn inner(play: &Play) -> Ended {
         play.decisions.borrow_mut().push(decide(class, &site));
         Err(Failure(class))
     };
-    play.retry.guarded(play.guard).run(&play.clock, &mut rng, attempt).await
+    play.retry.guarded(play.guard).run(&play.clock, &mut rng, sending(prepare, send)).await
 }
 
 /// The loop tried again exactly where the taxonomy said so.
@@ -122,7 +131,11 @@ fn check(wanted: &Value, play: &Play, ended: &Ended, outer: u32) -> Outcome<()> 
                 let events: BTreeMap<_, _> = severity.into_iter().map(|name| (name, 1)).collect();
                 expect(key, want, &json!(events))?;
             }
-            "sizes" => return Err(Stop::Pending),
+            "sizes" => {
+                let sizes = play.sizes.borrow();
+                let sizes: Vec<_> = sizes.iter().map(|sent| sent.normalize().to_string()).collect();
+                expect(key, want, &json!(sizes))?;
+            }
             other => return fail(format!("unknown expectation `{other}`")),
         }
     }
@@ -210,8 +223,16 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
     if outcomes.is_empty() {
         return fail("no outcomes");
     }
-    let (starts, decisions) = (RefCell::default(), RefCell::default());
-    Ok(Play { clock, retry, guard, site, outcomes, starts, decisions })
+    let amount = (decimal(case, "size")?, decimal(case, "retry_size_factor")?);
+    let (sizes, starts, decisions) = Default::default();
+    Ok(Play { clock, retry, guard, site, amount, outcomes, sizes, starts, decisions })
+}
+
+/// A number of the case in digits; one if it is left out.
+fn decimal(case: &Value, key: &str) -> Outcome<Decimal> {
+    let Some(given) = case.get(key) else { return Ok(Decimal::ONE) };
+    let digits = given.as_str().unwrap_or_default();
+    digits.parse().map_err(|error| Stop::Failed(format!("{key}: {error}")))
 }
 
 fn class_of(error: &Value) -> Outcome<Class> {
@@ -224,6 +245,10 @@ fn class_of(error: &Value) -> Outcome<Class> {
         known(error, &["io", "display"], &[])?;
         let name = error["io"].as_str().unwrap_or_default();
         return io_kind(name).map(codes::io);
+    }
+    if has("ccxt") {
+        known(error, &["ccxt", "display"], &[])?;
+        return axis::<Ccxt>(&error["ccxt"]).map(Ccxt::class);
     }
     if has("http") {
         let later = ["retry_after_date", "now"];
@@ -242,8 +267,8 @@ fn class_of(error: &Value) -> Outcome<Class> {
             "mismatch" => Ok(Class::of(Kind::Inconsistent)),
             "breaker_open" => Ok(Class::of(Kind::Unavailable).refused_by_breaker()),
             "sqlite" | "http_client" | "sqlstate" | "db" | "grpc" | "kafka" | "kafka_client"
-            | "kafka_txn" | "json" | "mode" | "task" | "venue" | "code" | "ccxt" | "parse"
-            | "wrap" | "inner" | "wire" | "status" => Err(Stop::Pending),
+            | "kafka_txn" | "json" | "mode" | "task" | "venue" | "code" | "parse" | "wrap"
+            | "inner" | "wire" | "status" => Err(Stop::Pending),
             other => fail(format!("unknown error form `{other}`")),
         },
         None => fail(format!("{error} is no error form")),
