@@ -14,9 +14,11 @@
 //! To add a target: a function here, its line in [`TARGETS`], a program in `fuzz_targets` with its
 //! `[[bin]]`, and a few inputs in `corpus`; a test notices what lacks.
 
+pub use crate::ledger::{ledger_amount, ledger_csv, ledger_entry, ledger_json};
 pub use crate::program::reproduce;
 pub use crate::taxonomy::{error_json, policy_file, venue_table};
 
+mod ledger;
 mod program;
 mod taxonomy;
 
@@ -32,6 +34,10 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "error_json", run: error_json },
+    Target { name: "ledger_amount", run: ledger_amount },
+    Target { name: "ledger_csv", run: ledger_csv },
+    Target { name: "ledger_entry", run: ledger_entry },
+    Target { name: "ledger_json", run: ledger_json },
     Target { name: "policy_file", run: policy_file },
     Target { name: "venue_table", run: venue_table },
 ];

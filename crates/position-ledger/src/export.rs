@@ -15,7 +15,7 @@ use std::io::{BufRead, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Cause, Entry, Fact};
-use crate::error::{ExportError, ImportError};
+use crate::error::{DecodeError, ExportError, ImportError};
 use crate::journal::{Digest, Journal, PAGE, Record, Stored, Terms, VERSION, decode, encode};
 
 /// The columns of the CSV form, in order.
@@ -110,8 +110,14 @@ fn each(
     loop {
         let page = journal.read(last, PAGE)?;
         for record in &page {
+            let sequence = record.sequence;
+            // A damaged journal could be read in circles.
+            if sequence <= last {
+                let why = DecodeError { what: "its number does not follow", offset: 0 };
+                return Err(ExportError::Entry { sequence, why });
+            }
             take(&Row::of(record)?)?;
-            last = record.sequence;
+            last = sequence;
         }
         if page.len() < PAGE {
             return Ok(last);
@@ -155,36 +161,38 @@ pub fn read_json_lines(
     std::iter::from_fn(move || {
         while !is_over {
             line = line.saturating_add(1);
-            let mut text = Vec::new();
-            let mut limited = (&mut reader).take(LINE_BYTES_MAX);
-            let read = limited.read_until(b'\n', &mut text);
-            let wrong = |field, why: String| Some(Err(ImportError::Row { line, field, why }));
+            let read = read_line(&mut reader, line);
+            is_over = !matches!(&read, Ok(Some(_)));
             match read {
-                Err(why) => {
-                    is_over = true;
-                    return Some(Err(why.into()));
+                Ok(Some(text)) if text.trim_ascii().is_empty() => {}
+                Ok(Some(text)) => {
+                    let record = of_line(line, &text);
+                    is_over = record.is_err();
+                    return Some(record);
                 }
-                Ok(0) => return None,
-                Ok(_) if text.last() != Some(&b'\n') && limited.limit() == 0 => {
-                    is_over = true;
-                    return wrong("line", format!("it is longer than {LINE_BYTES_MAX} bytes"));
-                }
-                Ok(_) if text.trim_ascii().is_empty() => {}
-                Ok(_) => {
-                    let row = serde_json::from_slice::<Row>(&text);
-                    let row = row.map_err(|why| ("line", why.to_string()));
-                    return match row.and_then(Row::into_record) {
-                        Ok(record) => Some(Ok(record)),
-                        Err((field, why)) => {
-                            is_over = true;
-                            wrong(field, why)
-                        }
-                    };
-                }
+                Ok(None) => return None,
+                Err(why) => return Some(Err(why)),
             }
         }
         None
     })
+}
+
+/// The next line; none at the end.
+fn read_line(reader: &mut impl BufRead, line: u64) -> Result<Option<Vec<u8>>, ImportError> {
+    let mut text = Vec::new();
+    let mut limited = reader.take(LINE_BYTES_MAX);
+    let read = limited.read_until(b'\n', &mut text)?;
+    if text.last() != Some(&b'\n') && limited.limit() == 0 {
+        let why = format!("it is longer than {LINE_BYTES_MAX} bytes");
+        return Err(ImportError::Row { line, field: "line", why });
+    }
+    Ok((read > 0).then_some(text))
+}
+
+fn of_line(line: u64, text: &[u8]) -> Result<Record, ImportError> {
+    let row = serde_json::from_slice::<Row>(text).map_err(|why| ("line", why.to_string()));
+    row.and_then(Row::into_record).map_err(|(field, why)| ImportError::Row { line, field, why })
 }
 
 /// Writes a journal as CSV with a header and gives the number of the last entry.

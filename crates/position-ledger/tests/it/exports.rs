@@ -114,7 +114,9 @@ mod csv_rows {
 
     pub(super) fn write(rows: &[Row]) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        rows.iter().for_each(|row| writer.write_record(row).unwrap());
+        for row in rows {
+            writer.write_record(row).unwrap();
+        }
         writer.into_inner().unwrap()
     }
 }

@@ -1,0 +1,5 @@
+//! Fuzzes [`backstop_fuzz::ledger_amount`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+backstop_fuzz::program!(backstop_fuzz::ledger_amount);
