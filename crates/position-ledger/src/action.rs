@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::amount::Amount;
 use crate::name::{Account, Currency, InstrumentId, Text};
 
-pub use crate::books::Isolation;
 pub use crate::name::{LegId, Reference};
+pub use crate::slots::Isolation;
 
 /// What a payment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

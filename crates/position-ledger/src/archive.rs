@@ -138,10 +138,11 @@ impl PartialEq for Archive {
 impl Eq for Archive {}
 
 impl Archive {
-    /// Whether another fill can be kept: there are places for 32 GiB.
+    /// Whether another fill can be kept: there are places for 16 GiB, so that half of the numbers name no place.
     pub(crate) fn has_room(&self) -> bool {
         // The last chunk is not begun, so that a push after this cannot fail.
-        u32::try_from(self.chunks.len()).is_ok_and(|chunks| chunks < u32::MAX.wrapping_shr(PLACES))
+        u32::try_from(self.chunks.len())
+            .is_ok_and(|chunks| chunks < u32::MAX.wrapping_shr(PLACES.wrapping_add(1)))
     }
 
     /// Where the fill of this key is.
@@ -266,6 +267,14 @@ impl Archive {
 }
 
 impl Place {
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn of_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// The chunk, and the byte in it.
     fn split(self) -> (usize, usize) {
         let mask = 1_u32.wrapping_shl(PLACES).wrapping_sub(1);

@@ -7,18 +7,20 @@ use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
 use crate::archive::{Booking, Kept, Place};
-use crate::books::{Amended, Books, Desk, Hint, Op, Pair, Slot, Track};
+use crate::books::Books;
 use crate::change::{Undo, index};
 use crate::entry::Entry;
 use crate::error::{AppendError, Difference, Invalid};
-use crate::fill::{Correction, Fill, LotChoice, Side, Void};
+use crate::fill::{Fill, LotChoice, Side};
 use crate::instrument::Instrument;
-use crate::money::Part;
-use crate::name::{Account, Currency, LegId, TradeId};
+use crate::name::{Currency, LegId, TradeId};
 use crate::order::Order;
+use crate::places::check_leg;
 use crate::posting::{Posting, desk_of};
-use crate::rules::{Contract, Method, Mode, Sequencing};
-use crate::state::{Birth, Holding, Sink, State, Trade, Traded, of};
+use crate::rules::{Contract, Method, Sequencing};
+use crate::settling::Sums;
+use crate::slots::{Amended, Desk, Op, Track};
+use crate::state::{Birth, Sink, State, Trade, Traded, of};
 
 /// Lots that one fill can name.
 const LOTS_MAX: usize = 1_000;
@@ -148,25 +150,6 @@ pub(crate) const fn key(terms: &Instrument, sequence: u64, at: Timestamp) -> (Ti
     match terms.sequencing() {
         Sequencing::Arrival => (Timestamp::EPOCH, sequence),
         Sequencing::EventTime => (at, sequence),
-    }
-}
-
-/// The sums of a position that balances follow.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sums {
-    holding: Holding,
-    carried: Amount,
-    income: Amount,
-}
-
-impl Sums {
-    pub(crate) const fn of(state: &State) -> Self {
-        Self { holding: state.holding, carried: state.carried, income: state.income }
-    }
-
-    /// What moved in cash.
-    fn cash(&self) -> Result<Amount, crate::error::AmountError> {
-        self.holding.cash_flow.checked_sub(self.carried)
     }
 }
 
@@ -378,12 +361,16 @@ impl Books {
         let place = if in_order {
             slot.ops.len()
         } else {
-            slot.ops.partition_point(|op| self.op_key(*op, terms) <= key)
+            slot.ops.partition_point(|op| self.op_key(op, terms) <= key)
         };
         let Some(slot) = self.slots.get_mut(index(number)) else { return true };
         let track = Track { last: key.max(slot.track.last), active: at.max(slot.track.active) };
         self.trail.rest.push(Undo::Track(number, std::mem::replace(&mut slot.track, track)));
-        slot.ops.insert(place, op);
+        if in_order {
+            slot.ops.push(op);
+        } else {
+            slot.ops.insert(place, op);
+        }
         self.trail.rest.push(Undo::OpAdded(number, place));
         in_order
     }
@@ -396,297 +383,6 @@ impl Books {
         };
         let (sequence, at) = times.unwrap_or_default();
         key(terms, sequence, at)
-    }
-
-    /// Moves the balances of an account by what a position moved, and by its fees.
-    pub(crate) fn settle(
-        &mut self,
-        number: u32,
-        before: &Sums,
-        fees: &[(&Currency, Amount)],
-        terms: &Instrument,
-    ) -> Result<(), AppendError> {
-        let Some(slot) = self.slots.get(index(number)) else { return Ok(()) };
-        let (after, pair) = (Sums::of(&slot.state), slot.pair);
-        let settlement = self.settlement_of(number, terms)?;
-        let moved = || {
-            let gain = after.holding.realized.checked_sub(before.holding.realized)?;
-            let income = after.income.checked_sub(before.income)?;
-            let cash = after.cash()?.checked_sub(before.cash()?)?;
-            Ok((gain, income, gain.checked_sub(cash)?))
-        };
-        let (gain, income, invested) = moved().map_err(of("balance"))?;
-        let in_settlement = |currency: &Currency| currency == terms.settlement();
-        self.with_balance(settlement, |balance| {
-            if !gain.is_zero() {
-                balance.add(Part::RealizedGross, gain)?;
-            }
-            if !income.is_zero() {
-                balance.add(Part::Income, income)?;
-            }
-            if terms.contract() == Contract::Spot {
-                balance.add(Part::Invested, invested)?;
-            }
-            for (_, fee) in fees.iter().filter(|(currency, _)| in_settlement(currency)) {
-                balance.add(Part::Fees, *fee)?;
-            }
-            Ok(())
-        })?;
-        for (currency, fee) in fees.iter().filter(|(currency, _)| !in_settlement(currency)) {
-            if !fee.is_zero() {
-                self.charge_account(pair, currency, *fee)?;
-            }
-        }
-        match terms.base() {
-            Some(base) if terms.contract() == Contract::Spot => {
-                self.settle_base(pair, base, (before, &after), fees)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Of a spot pair the base currency changed hands; a fee in it was taken out of the quantity already.
-    fn settle_base(
-        &mut self,
-        pair: u32,
-        base: &Currency,
-        (before, after): (&Sums, &Sums),
-        fees: &[(&Currency, Amount)],
-    ) -> Result<(), AppendError> {
-        let in_kind = fees.iter().filter(|(currency, _)| *currency == base);
-        let fee = in_kind.map(|(_, fee)| *fee).try_fold(Amount::ZERO, Amount::checked_add);
-        let moved = after.holding.quantity.checked_sub(before.holding.quantity);
-        let moved = moved.and_then(|moved| moved.checked_add(fee?)).map_err(of("balance"))?;
-        if moved.is_zero() {
-            return Ok(());
-        }
-        let Some(account) = self.pair(pair).map(|pair| pair.account.clone()) else { return Ok(()) };
-        let number = self.balance_for(&account, base);
-        self.with_balance(number, |balance| balance.add(Part::Held, moved))
-    }
-
-    fn charge_account(
-        &mut self,
-        pair: u32,
-        currency: &Currency,
-        fee: Amount,
-    ) -> Result<(), AppendError> {
-        let Some(account) = self.pair(pair).map(|pair| pair.account.clone()) else { return Ok(()) };
-        let number = self.balance_for(&account, currency);
-        self.with_balance(number, |balance| balance.add(Part::Fees, fee))
-    }
-
-    /// The balance that a position settles in, looked up by name once.
-    fn settlement_of(&mut self, number: u32, terms: &Instrument) -> Result<u32, AppendError> {
-        let slot = self.slot(number).ok_or(AppendError::Full)?;
-        let account = &self.pair(slot.pair).ok_or(AppendError::Full)?.account;
-        // A balance that was taken back may have left its number to another one.
-        let is_right = |hint: &u32| {
-            self.balances.get(index(*hint)).is_some_and(|balance| {
-                balance.currency == *terms.settlement() && balance.account == *account
-            })
-        };
-        if let Some(hint) = slot.settlement.0.filter(is_right) {
-            return Ok(hint);
-        }
-        let account = account.clone();
-        let balance = self.balance_for(&account, terms.settlement());
-        if let Some(slot) = self.slots.get_mut(index(number)) {
-            slot.settlement = Hint(Some(balance));
-        }
-        Ok(balance)
-    }
-
-    pub(crate) fn post_void(&mut self, entry: &Entry, void: &Void) -> Result<Posting, AppendError> {
-        if let Some(quantity) = void.quantity {
-            Invalid::unless_positive("quantity", quantity)?;
-        }
-        let pair = self.pair_for(&entry.account, &void.instrument)?;
-        match self.fills.find(pair, &void.trade_id) {
-            Some(place) => self.void_fill(place, void).map(|()| Posting::Applied),
-            None => self.await_fill(pair, void).map(|()| Posting::Recorded),
-        }
-    }
-
-    /// Keeps a bust until its fill comes; a whole bust is more than any quantity.
-    fn await_fill(&mut self, pair: u32, void: &Void) -> Result<(), AppendError> {
-        let key = (pair, void.trade_id.clone());
-        let before = self.waiting.get(&key).copied();
-        let trade_id = void.trade_id.clone();
-        match (before, void.quantity) {
-            (Some(Some(held)), Some(offered)) if offered < held => {
-                return Err(AppendError::StaleVoid { trade_id, voided: held, offered });
-            }
-            (Some(None), Some(offered)) => {
-                return Err(AppendError::StaleVoid { trade_id, voided: Amount::MAX, offered });
-            }
-            (Some(held), offered) if held == offered => {
-                let voided = held.unwrap_or(Amount::MAX);
-                return Err(AppendError::DuplicateVoid { trade_id, voided });
-            }
-            _ => {}
-        }
-        self.waiting.insert(key.clone(), void.quantity);
-        self.trail.rest.push(Undo::Waiting(Box::new((key, before))));
-        Ok(())
-    }
-
-    fn void_fill(&mut self, place: Place, void: &Void) -> Result<(), AppendError> {
-        let kept = self.fills.get(place).ok_or(AppendError::Full)?;
-        let mut amended = self.amended.get(&place).cloned().unwrap_or_default();
-        let (traded, voided) = (kept.quantity, amended.voided);
-        let (offered, trade_id) = (void.quantity.unwrap_or(traded), void.trade_id.clone());
-        if offered > traded {
-            return Err(AppendError::ExcessVoid { trade_id, traded, offered });
-        }
-        if offered == voided {
-            return Err(AppendError::DuplicateVoid { trade_id, voided });
-        }
-        if offered < voided {
-            return Err(AppendError::StaleVoid { trade_id, voided, offered });
-        }
-        amended.voided = offered;
-        self.amend(place, amended);
-        if let Some(order) = self.orders.get(&kept.order_id) {
-            let back = offered.checked_sub(voided).map_err(of("filled"))?;
-            let left = order.filled().checked_sub(back).map_err(of("filled"))?;
-            let mut order = Box::new(order.clone());
-            order.unfill(left);
-            self.swap_order(kept.order_id, Some(order));
-        }
-        self.rederive_fill(&kept)
-    }
-
-    pub(crate) fn correct(
-        &mut self,
-        entry: &Entry,
-        correction: &Correction,
-    ) -> Result<(), AppendError> {
-        let terms = self.find_instrument(&correction.instrument)?;
-        terms.check_price("price", correction.price)?;
-        let unknown = || AppendError::UnknownTrade(correction.trade_id.clone());
-        let pair = self.pair_number(&entry.account, &correction.instrument);
-        let place = pair.and_then(|pair| self.fills.find(pair, &correction.trade_id));
-        let place = place.ok_or_else(unknown)?;
-        let kept = self.fills.get(place).ok_or_else(unknown)?;
-        let mut amended = self.amended.get(&place).cloned().unwrap_or_default();
-        if amended.voided == kept.quantity {
-            return Err(AppendError::VoidedTrade(correction.trade_id.clone()));
-        }
-        amended.restated = Some((correction.price, correction.cost));
-        self.amend(place, amended);
-        self.rederive_fill(&kept)
-    }
-
-    fn amend(&mut self, place: Place, amended: Amended) {
-        let before = self.amended.insert(place, amended);
-        self.trail.rest.push(Undo::Amended(place, before.map(Box::new)));
-    }
-
-    fn rederive_fill(&mut self, kept: &Kept) -> Result<(), AppendError> {
-        for slot in [self.slot_of(kept), kept.share].into_iter().flatten() {
-            self.rederive(slot)?;
-        }
-        Ok(())
-    }
-
-    /// The number of an account with an instrument, made if there is none.
-    pub(crate) fn pair_for(
-        &mut self,
-        account: &Account,
-        id: &crate::name::InstrumentId,
-    ) -> Result<u32, AppendError> {
-        if let Some(pair) = self.pair_number(account, id) {
-            return Ok(pair);
-        }
-        let number = self.instruments.number(id);
-        let unknown = || AppendError::UnknownInstrument(id.clone());
-        let number = number.ok_or_else(unknown)?;
-        let instruments = Arc::clone(&self.instruments);
-        let terms = instruments.at(number).ok_or_else(unknown)?;
-        Ok(self.add_pair(account, terms, number))
-    }
-
-    fn add_pair(&mut self, account: &Account, terms: &Instrument, instrument: u32) -> u32 {
-        let number = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
-        let (account, id) = (account.clone(), terms.id().clone());
-        self.pair_numbers.insert((account.clone(), id.clone()), number);
-        self.pairs.push(Pair { account, id, instrument, legs: Vec::new() });
-        self.trail.rest.push(Undo::PairAdded);
-        number
-    }
-
-    /// The position of an account in an instrument, made if there is none.
-    pub(crate) fn slot_for(
-        &mut self,
-        account: &Account,
-        terms: &Instrument,
-        leg: Option<&LegId>,
-    ) -> Result<u32, AppendError> {
-        check_leg(terms, leg)?;
-        let pair = self.pair_for(account, terms.id())?;
-        Ok(self.slot_at(pair, leg))
-    }
-
-    /// The position of a leg that was checked with the entry.
-    fn slot_at(&mut self, pair: u32, leg: Option<&LegId>) -> u32 {
-        if let Some(number) = self.leg_number(pair, leg) {
-            return number;
-        }
-        let number = self.add_slot(pair, leg.cloned(), None, Desk::default());
-        if let Some(pair) = self.pairs.get_mut(index(pair)) {
-            pair.legs.push(number);
-        }
-        number
-    }
-
-    /// A desk's share of a position, made if there is none; none for nobody.
-    pub(crate) fn share_for(&mut self, main: u32, desk: &Desk) -> Option<u32> {
-        if desk.is_none() {
-            return None;
-        }
-        let slot = self.slot(main)?;
-        let held = slot.desks.iter().copied();
-        let found = held
-            .into_iter()
-            .find(|number| self.slot(*number).is_some_and(|share| share.desk == *desk));
-        if found.is_some() {
-            return found;
-        }
-        let (pair, leg) = (slot.pair, slot.leg.clone());
-        let number = self.add_slot(pair, leg, Some(main), desk.clone());
-        self.slots.get_mut(index(main))?.desks.push(number);
-        Some(number)
-    }
-
-    fn add_slot(&mut self, pair: u32, leg: Option<LegId>, main: Option<u32>, desk: Desk) -> u32 {
-        let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Slot {
-            pair,
-            leg,
-            main,
-            desk,
-            state: State::default(),
-            funding: Amount::ZERO,
-            ops: Vec::new(),
-            track: Track::default(),
-            is_linked: false,
-            desks: Vec::new(),
-            settlement: Hint::default(),
-        });
-        self.trail.rest.push(Undo::SlotAdded);
-        number
-    }
-}
-
-/// A leg is named exactly where positions are hedged.
-pub(crate) fn check_leg(terms: &Instrument, leg: Option<&LegId>) -> Result<(), Invalid> {
-    match (terms.mode(), leg) {
-        (Mode::Hedging, None) => Err(Invalid::new("leg", "-", "be named for a hedged position")),
-        (Mode::Netting, Some(leg)) => {
-            Err(Invalid::new("leg", leg, "be named only for a hedged position"))
-        }
-        _ => Ok(()),
     }
 }
 

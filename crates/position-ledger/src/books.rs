@@ -1,13 +1,9 @@
 //! The books: what all entries so far add up to.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use backstop_clock::Timestamp;
 use hashbrown::{Equivalent, HashMap};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::action::Subject;
@@ -19,11 +15,11 @@ use crate::fill::{Booked, LotChoice, TradeId};
 use crate::instrument::Instruments;
 use crate::journal::{Checkpoint, Digest};
 use crate::money::{Adjustment, Balance};
-use crate::name::{Account, Currency, InstrumentId, LegId, Portfolio, Reference, Strategy, Text};
+use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::order::{Order, Status};
 use crate::position::Position;
 use crate::rules::Contract;
-use crate::state::State;
+use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot};
 
 /// Positions, balances, orders and fills at one point of a journal.
 ///
@@ -58,159 +54,6 @@ pub struct Books {
     pub(crate) noted: HashMap<NoteKey, Digest>,
     pub(crate) isolated: BTreeMap<IsolationKey, Isolation>,
     pub(crate) trail: Trail,
-}
-
-/// An account with an instrument: the scope of trade ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pair {
-    pub(crate) account: Account,
-    pub(crate) id: InstrumentId,
-    /// The number of the instrument.
-    pub(crate) instrument: u32,
-    /// Its positions: one, or one per leg.
-    pub(crate) legs: Vec<u32>,
-}
-
-/// One position, or a desk's share of one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Slot {
-    pub(crate) pair: u32,
-    pub(crate) leg: Option<LegId>,
-    /// The position that it is a share of.
-    pub(crate) main: Option<u32>,
-    pub(crate) desk: Desk,
-    pub(crate) state: State,
-    pub(crate) funding: Amount,
-    /// All that made it, in the order in which that counts.
-    pub(crate) ops: Vec<Op>,
-    pub(crate) track: Track,
-    /// Whether a transfer or delivery ties it to other positions.
-    pub(crate) is_linked: bool,
-    /// The shares in it.
-    pub(crate) desks: Vec<u32>,
-    /// The balance it settles in.
-    #[serde(skip)]
-    pub(crate) settlement: Hint,
-}
-
-/// A number that was looked up once, to be checked before it is used; no part of the state.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Hint(pub(crate) Option<u32>);
-
-impl PartialEq for Hint {
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Hint {}
-
-/// Who wanted a trade.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Desk {
-    pub(crate) strategy: Option<Strategy>,
-    pub(crate) portfolio: Option<Portfolio>,
-}
-
-impl Desk {
-    pub(crate) const fn is_none(&self) -> bool {
-        self.strategy.is_none() && self.portfolio.is_none()
-    }
-}
-
-/// The latest of a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Track {
-    /// The key of the last operation, by which the next one is in order or late.
-    pub(crate) last: (Timestamp, u64),
-    /// When something last happened to it.
-    pub(crate) active: Timestamp,
-}
-
-/// One step in the history of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Op {
-    Fill(Place),
-    /// The number of a deed.
-    Deed(u32),
-}
-
-/// What changed positions besides fills.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Deed {
-    pub(crate) sequence: u64,
-    pub(crate) at: Timestamp,
-    pub(crate) what: What,
-}
-
-/// What a deed does to a position.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum What {
-    Settle(Amount),
-    Split(crate::action::Split),
-    Dividend(Amount),
-    Fee(Currency, Amount),
-    /// A signed change at a price.
-    Adjust(Amount, Amount),
-    /// A signed quantity and its cost.
-    Open(Amount, Amount),
-    Move {
-        from: u32,
-        to: u32,
-        quantity: Amount,
-    },
-    Deliver {
-        from: u32,
-        to: u32,
-        price: Amount,
-    },
-}
-
-/// What was said of a fill after it was booked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Amended {
-    pub(crate) voided: Amount,
-    /// The price it was restated to, and the value if the venue stated it.
-    pub(crate) restated: Option<(Amount, Option<Amount>)>,
-}
-
-/// What identifies an entry that is neither fill nor news of an order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) enum NoteKey {
-    /// The id of the entry.
-    Entry(Uuid),
-    /// The id that the source gave, within account, instrument and kind.
-    Given {
-        kind: Cow<'static, str>,
-        account: Account,
-        instrument: Option<InstrumentId>,
-        id: Reference,
-    },
-}
-
-/// Why, and since when, something is set apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Isolation {
-    /// The entry that did it.
-    pub sequence: u64,
-    /// Since when.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: Text,
-}
-
-impl Isolation {
-    /// How old the figures are that it keeps from changing.
-    pub fn age(&self, now: Timestamp) -> Duration {
-        now.since(self.at)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BalanceSlot {
-    pub(crate) account: Account,
-    pub(crate) currency: Currency,
-    pub(crate) balance: Balance,
 }
 
 /// What undoes the last entry is no part of the books.

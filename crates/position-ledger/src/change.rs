@@ -9,11 +9,12 @@ use uuid::Uuid;
 use crate::action::Subject;
 use crate::amount::Amount;
 use crate::archive::Place;
-use crate::books::{Amended, Books, Isolation, NoteKey, Track};
+use crate::books::Books;
 use crate::lots::LotUndo;
 use crate::money::Balance;
 use crate::name::{Account, TradeId};
 use crate::order::Order;
+use crate::slots::{Amended, Isolation, NoteKey, Track};
 use crate::state::{Holding, State};
 
 /// The undoing of one step; slots are added and removed only at the end of their list.

@@ -8,7 +8,7 @@ use backstop_clock::Timestamp;
 
 use crate::action::{Act, Action, Move, Opening, Reach, Repair, Split};
 use crate::amount::Amount;
-use crate::books::{Books, Deed, Desk, Op, What};
+use crate::books::Books;
 use crate::change::{Undo, index};
 use crate::entry::Entry;
 use crate::error::{AppendError, Invalid};
@@ -16,6 +16,7 @@ use crate::instrument::Instrument;
 use crate::name::{Account, LegId};
 use crate::posting::desk_of;
 use crate::rules::Contract;
+use crate::slots::{Deed, Desk, Op, What};
 
 impl Books {
     /// Books an action on every position it reaches, and on all shares in them.

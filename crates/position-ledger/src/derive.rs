@@ -9,8 +9,8 @@ use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
 use crate::archive::Place;
-use crate::booking::{Deal, Sums, key};
-use crate::books::{Books, Deed, Op, What};
+use crate::booking::{Deal, key};
+use crate::books::Books;
 use crate::change::{Undo, index};
 use crate::error::{AmountError, AppendError, Invalid};
 use crate::fill::{Legs, Side, TradeId};
@@ -18,6 +18,8 @@ use crate::instrument::Instrument;
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::position::Figures;
 use crate::rules::Sequencing;
+use crate::settling::Sums;
+use crate::slots::{Deed, Op, What};
 use crate::state::{Birth, Holding, Sink, State, Trade, of};
 
 /// One step in the history of a position.
@@ -96,7 +98,7 @@ impl Books {
         while let Some(number) = found.get(next).copied() {
             next = next.saturating_add(1);
             let Some(slot) = self.slot(number).filter(|slot| slot.is_linked) else { continue };
-            let mut others: Vec<_> = slot.ops.iter().flat_map(|op| self.ends_of(*op)).collect();
+            let mut others: Vec<_> = slot.ops.iter().flat_map(|op| self.ends_of(op)).collect();
             others.retain(|other| !found.contains(other));
             others.sort_unstable();
             others.dedup();
@@ -127,9 +129,9 @@ impl Books {
         let mut states: States =
             component.iter().map(|number| (*number, State::default())).collect();
         if let ([single], None) = (component, sequencing) {
-            let ops = self.slot(*single).map(|slot| slot.ops.as_slice()).unwrap_or_default();
+            let ops = self.slot(*single).into_iter().flat_map(|slot| slot.ops.iter());
             for op in ops {
-                self.run(&mut states, *single, *op, watch)?;
+                self.run(&mut states, *single, op, watch)?;
             }
             return Ok(states);
         }
@@ -142,7 +144,7 @@ impl Books {
                 Some(sequencing) => &terms.clone().with_sequencing(sequencing),
                 None => terms,
             };
-            ops.extend(slot.ops.iter().map(|op| (self.op_key(*op, terms), *number, *op)));
+            ops.extend(slot.ops.iter().map(|op| (self.op_key(op, terms), *number, op)));
         }
         // Stable, so that operations of one entry keep their order.
         ops.sort_by_key(|(key, ..)| *key);

@@ -7,10 +7,10 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::amount::Amount;
-use crate::books::Isolation;
 use crate::journal::Digest;
 use crate::name::{Currency, InstrumentId, TradeId};
 use crate::order::Status;
+use crate::slots::Isolation;
 
 /// An amount could not be read or computed exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::archive::{Archive, Chunk, Chunks, Place};
-use crate::books::{Amended, BalanceSlot, Books, Deed, Isolation, NoteKey, Pair, Slot};
+use crate::books::Books;
 use crate::change::{IsolationKey, WaitingKey};
 use crate::error::{JournalError, ReplayError, VerifyError};
 use crate::fill::LotChoice;
@@ -20,6 +20,7 @@ use crate::journal::{Digest, Image, Journal, Terms};
 use crate::money::Adjustment;
 use crate::name::InstrumentId;
 use crate::order::Order;
+use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot};
 
 /// The form of an image; every change of what the books keep raises it.
 const VERSION: u16 = 1;

@@ -3,11 +3,11 @@
 use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
-use crate::books::{Isolation, Slot};
 use crate::error::{AmountError, RateError};
 use crate::instrument::Instrument;
 use crate::name::{Account, Currency, LegId, Portfolio, Strategy};
 use crate::rates::Rates;
+use crate::slots::{Isolation, Slot};
 use crate::state::Holding;
 
 pub use crate::derive::Step;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::action::{Payment, Purpose, Subject};
 use crate::amount::Amount;
-use crate::books::{BalanceSlot, Books, Isolation, NoteKey, What};
+use crate::books::Books;
 use crate::change::{Undo, index};
 use crate::entry::{Entry, Fact};
 use crate::error::{AppendError, Difference, Invalid};
@@ -20,6 +20,7 @@ use crate::ledger::Outcome;
 use crate::money::{Adjustment, Balance, Part};
 use crate::name::{Account, Currency, InstrumentId, Reference, Text};
 use crate::order::{Event, Intent, Order, Step};
+use crate::slots::{BalanceSlot, Isolation, NoteKey, What};
 use crate::state::of;
 
 /// What an entry meant to the books.
@@ -424,8 +425,8 @@ impl Books {
 }
 
 /// The desk that an entry names.
-pub(crate) fn desk_of(entry: &Entry) -> crate::books::Desk {
-    crate::books::Desk { strategy: entry.strategy.clone(), portfolio: entry.portfolio.clone() }
+pub(crate) fn desk_of(entry: &Entry) -> crate::slots::Desk {
+    crate::slots::Desk { strategy: entry.strategy.clone(), portfolio: entry.portfolio.clone() }
 }
 
 /// What identifies an entry that is neither fill nor news of an order.

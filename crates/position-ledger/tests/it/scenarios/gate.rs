@@ -1,143 +1,131 @@
-//! What the crate can express: everything known is listed, everything else is an error.
+//! The words of the format: a key or a word that is not listed is an error, never passed over.
 
 use serde_json::Value;
 
-/// Keys by where they stand: those that are played, and those that make a case wait for a later slice.
-const CASE: Keys = Keys {
-    played: &[
-        "id",
-        "title",
-        "theme",
-        "origin",
-        "instrument",
-        "instruments",
-        "method",
-        "mode",
-        "order_policy",
-        "currencies",
-        "events",
-        "variants",
-        "expect",
-    ],
-    pending: &[],
-};
-const INSTRUMENT: Keys = Keys {
-    played: &[
-        "id",
-        "kind",
-        "multiplier",
-        "base",
-        "quote",
-        "settlement",
-        "price_step",
-        "lot_step",
-        "spot",
-        "fee_places",
-    ],
-    pending: &[],
-};
-const EVENT: Keys = Keys {
-    played: &[
-        "do",
-        "at_ms",
-        "account",
-        "instrument",
-        "expected_version",
-        "source",
-        "trade_id",
-        "order_id",
-        "side",
-        "qty",
-        "price",
-        "fee",
-        "fee_currency",
-        "expect",
-        "times",
-        "first",
-        "step_ms",
-        "event",
-        "name",
-        "marks",
-        "from",
-        "seq",
-        "kind",
-        "with_seq",
-        "against",
-        "field",
-        "add",
-        "reseal",
-        "leg",
-        "cost",
-        "lots",
-        "id",
-        "amount",
-        "per_unit",
-        "new",
-        "old",
-        "cash_in_lieu_price",
-        "whole",
-        "to_account",
-        "reason",
-        "qty_change",
-    ],
-    pending: &[],
-};
-const RESULT: Keys = Keys {
-    played: &["result", "result_any", "error", "field", "expected", "actual", "legs"],
-    pending: &[],
-};
-const STATE: Keys = Keys {
-    played: &[
-        "account",
-        "instrument",
-        "qty",
-        "average_price",
-        "open_cost",
-        "realized_gross",
-        "closed_cycles",
-        "unrealized_at",
-        "total_at",
-        "fees",
-        "realized_net",
-        "positions",
-        "marks",
-        "totals",
-        "complete",
-        "unpriced",
-        "version",
-        "checksum_hex_len",
-        "same_checksum",
-        "same_state",
-        "ok",
-        "problem",
-        "first_bad_seq",
-        "torn_seq",
-        "realized_net_with_rates",
-        "funding",
-        "income",
-        "lots",
-        "cash_in_lieu",
-        "net_qty",
-        "leg",
-    ],
-    pending: &[],
-};
+/// Keys of a case.
+const CASE: &[&str] = &[
+    "id",
+    "title",
+    "theme",
+    "origin",
+    "instrument",
+    "instruments",
+    "method",
+    "mode",
+    "order_policy",
+    "currencies",
+    "events",
+    "variants",
+    "expect",
+];
 
-/// Events that need a later slice.
-const EVENTS_PENDING: &[&str] = &["restore"];
-const EVENTS_PLAYED: &[&str] = &[
-    "fill",
-    "void",
-    "correct",
+/// Keys of an instrument.
+const INSTRUMENT: &[&str] = &[
+    "id",
+    "kind",
+    "multiplier",
+    "base",
+    "quote",
+    "settlement",
+    "price_step",
+    "lot_step",
+    "spot",
+    "fee_places",
+];
+
+/// Keys of an event.
+const EVENT: &[&str] = &[
+    "do",
+    "at_ms",
+    "account",
+    "instrument",
+    "expected_version",
+    "source",
+    "trade_id",
+    "order_id",
+    "side",
+    "qty",
+    "price",
+    "fee",
+    "fee_currency",
+    "expect",
+    "times",
+    "first",
+    "step_ms",
+    "event",
+    "name",
+    "marks",
+    "from",
+    "seq",
+    "kind",
+    "with_seq",
+    "against",
+    "field",
+    "add",
+    "reseal",
+    "leg",
+    "cost",
+    "lots",
+    "id",
+    "amount",
+    "per_unit",
+    "new",
+    "old",
+    "cash_in_lieu_price",
+    "whole",
+    "to_account",
+    "reason",
+    "qty_change",
+];
+
+/// Keys of what is expected of an entry.
+const RESULT: &[&str] = &["result", "result_any", "error", "field", "expected", "actual", "legs"];
+
+/// Keys of what is expected of a state.
+const STATE: &[&str] = &[
+    "account",
+    "instrument",
+    "qty",
+    "average_price",
+    "open_cost",
+    "realized_gross",
+    "closed_cycles",
+    "unrealized_at",
+    "total_at",
+    "fees",
+    "realized_net",
+    "positions",
+    "marks",
+    "totals",
+    "complete",
+    "unpriced",
+    "version",
+    "checksum_hex_len",
+    "same_checksum",
+    "same_state",
+    "ok",
+    "problem",
+    "first_bad_seq",
+    "torn_seq",
+    "realized_net_with_rates",
     "funding",
     "income",
-    "split",
-    "settlement",
-    "transfer",
-    "adjust",
+    "lots",
+    "cash_in_lieu",
+    "net_qty",
+    "leg",
+];
+
+/// Events that are entries of the journal.
+const ENTRIES: &[&str] =
+    &["fill", "void", "correct", "funding", "income", "split", "settlement", "transfer", "adjust"];
+
+/// Events that are not.
+const OTHERS: &[&str] = &[
     "repeat",
     "check",
     "snapshot",
+    "restore",
     "replay",
     "state_at",
     "tamper",
@@ -146,78 +134,57 @@ const EVENTS_PLAYED: &[&str] = &[
     "validate_snapshot",
 ];
 
-/// Events that are entries of the journal.
-const ENTRIES: &[&str] =
-    &["fill", "void", "correct", "funding", "income", "split", "settlement", "transfer", "adjust"];
+type Known = Result<(), String>;
 
-struct Keys {
-    played: &'static [&'static str],
-    pending: &'static [&'static str],
-}
-
-impl Keys {
-    /// Whether all keys are played; an unknown one is an error.
-    fn admit(&self, value: &Value) -> Result<bool, String> {
-        let mut all = true;
-        for key in value.as_object().ok_or_else(|| format!("{value} is no object"))?.keys() {
-            if self.pending.contains(&key.as_str()) {
-                all = false;
-            } else if !self.played.contains(&key.as_str()) {
-                return Err(format!("unknown key {key:?}"));
-            }
-        }
-        Ok(all)
+fn keys(value: &Value, known: &[&str]) -> Known {
+    let all = value.as_object().ok_or_else(|| format!("{value} is no object"))?;
+    match all.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => Err(format!("unknown key {key:?}")),
+        None => Ok(()),
     }
 }
 
-/// One of the words that are played, or one that waits; anything else is an error.
-fn word(value: &Value, default: &str, played: &[&str], pending: &[&str]) -> Result<bool, String> {
+fn word(value: &Value, default: &str, known: &[&str]) -> Known {
     let word = value.as_str().unwrap_or(default);
-    if pending.contains(&word) {
-        return Ok(false);
-    }
-    if played.contains(&word) { Ok(true) } else { Err(format!("unknown word {word:?}")) }
+    if known.contains(&word) { Ok(()) } else { Err(format!("unknown word {word:?}")) }
 }
 
-pub(super) fn is_expressible(case: &Value) -> Result<bool, String> {
-    let mut all = CASE.admit(case)?;
-    all &= word(&case["method"], "average", &["average", "fifo", "lifo", "hifo", "specific"], &[])?;
-    all &= word(&case["mode"], "netting", &["netting", "hedging"], &[])?;
-    all &= word(&case["order_policy"], "arrival", &["arrival", "event_time"], &[])?;
+pub(super) fn check(case: &Value) -> Known {
+    keys(case, CASE)?;
+    word(&case["method"], "average", &["average", "fifo", "lifo", "hifo", "specific"])?;
+    word(&case["mode"], "netting", &["netting", "hedging"])?;
+    word(&case["order_policy"], "arrival", &["arrival", "event_time"])?;
     let single = case.get("instrument").into_iter();
     for instrument in single.chain(case["instruments"].as_array().into_iter().flatten()) {
-        all &= INSTRUMENT.admit(instrument)?;
-        all &= word(&instrument["kind"], "", &["linear", "inverse", "quanto"], &[])?;
+        keys(instrument, INSTRUMENT)?;
+        word(&instrument["kind"], "", &["linear", "inverse", "quanto"])?;
     }
     let variants = case["variants"].as_array().into_iter().flatten();
     let lists = variants.map(|variant| &variant["events"]).chain(case.get("events"));
     for event in lists.flat_map(|list| list.as_array().into_iter().flatten()) {
-        all &= is_event(event)?;
+        check_event(event)?;
     }
-    Ok(all & is_state(&case["expect"])?)
+    check_state(&case["expect"])
 }
 
-fn is_event(event: &Value) -> Result<bool, String> {
-    if !word(&event["do"], "", EVENTS_PLAYED, EVENTS_PENDING)? {
-        return Ok(false);
+fn check_event(event: &Value) -> Known {
+    let is_entry = word(&event["do"], "", ENTRIES).is_ok();
+    if !is_entry {
+        word(&event["do"], "", OTHERS)?;
     }
-    let mut all = EVENT.admit(event)?;
-    match event["do"].as_str() {
-        Some("repeat") => all &= is_event(&event["event"])?,
-        // Books are rebuilt from the start of the journal; from a snapshot comes with state snapshots.
-        Some("replay") => all &= event["from"] == "start",
-        _ => {}
+    keys(event, EVENT)?;
+    if event["do"] == "repeat" {
+        check_event(&event["event"])?;
     }
-    let Some(expected) = event.get("expect") else { return Ok(all) };
-    let is_entry = ENTRIES.contains(&event["do"].as_str().unwrap_or_default());
-    let played = if is_entry { RESULT.admit(expected)? } else { is_state(expected)? };
-    Ok(all & played)
+    match event.get("expect") {
+        Some(expected) if is_entry => keys(expected, RESULT),
+        Some(expected) => check_state(expected),
+        None => Ok(()),
+    }
 }
 
-fn is_state(expected: &Value) -> Result<bool, String> {
-    let mut all = STATE.admit(expected)?;
-    for position in expected["positions"].as_array().into_iter().flatten() {
-        all &= STATE.admit(position)?;
-    }
-    Ok(all)
+fn check_state(expected: &Value) -> Known {
+    keys(expected, STATE)?;
+    let positions = expected["positions"].as_array().into_iter().flatten();
+    positions.into_iter().try_for_each(|position| keys(position, STATE))
 }

@@ -1,0 +1,107 @@
+//! What the venue says of a fill later: busts and corrections.
+
+use crate::amount::Amount;
+use crate::archive::{Kept, Place};
+use crate::books::Books;
+use crate::change::Undo;
+use crate::entry::Entry;
+use crate::error::{AppendError, Invalid};
+use crate::fill::{Correction, Void};
+use crate::posting::Posting;
+use crate::slots::Amended;
+use crate::state::of;
+
+impl Books {
+    pub(crate) fn post_void(&mut self, entry: &Entry, void: &Void) -> Result<Posting, AppendError> {
+        if let Some(quantity) = void.quantity {
+            Invalid::unless_positive("quantity", quantity)?;
+        }
+        let pair = self.pair_for(&entry.account, &void.instrument)?;
+        match self.fills.find(pair, &void.trade_id) {
+            Some(place) => self.void_fill(place, void).map(|()| Posting::Applied),
+            None => self.await_fill(pair, void).map(|()| Posting::Recorded),
+        }
+    }
+
+    /// Keeps a bust until its fill comes; a whole bust is more than any quantity.
+    fn await_fill(&mut self, pair: u32, void: &Void) -> Result<(), AppendError> {
+        let key = (pair, void.trade_id.clone());
+        let before = self.waiting.get(&key).copied();
+        let trade_id = void.trade_id.clone();
+        match (before, void.quantity) {
+            (Some(Some(held)), Some(offered)) if offered < held => {
+                return Err(AppendError::StaleVoid { trade_id, voided: held, offered });
+            }
+            (Some(None), Some(offered)) => {
+                return Err(AppendError::StaleVoid { trade_id, voided: Amount::MAX, offered });
+            }
+            (Some(held), offered) if held == offered => {
+                let voided = held.unwrap_or(Amount::MAX);
+                return Err(AppendError::DuplicateVoid { trade_id, voided });
+            }
+            _ => {}
+        }
+        self.waiting.insert(key.clone(), void.quantity);
+        self.trail.rest.push(Undo::Waiting(Box::new((key, before))));
+        Ok(())
+    }
+
+    fn void_fill(&mut self, place: Place, void: &Void) -> Result<(), AppendError> {
+        let kept = self.fills.get(place).ok_or(AppendError::Full)?;
+        let mut amended = self.amended.get(&place).cloned().unwrap_or_default();
+        let (traded, voided) = (kept.quantity, amended.voided);
+        let (offered, trade_id) = (void.quantity.unwrap_or(traded), void.trade_id.clone());
+        if offered > traded {
+            return Err(AppendError::ExcessVoid { trade_id, traded, offered });
+        }
+        if offered == voided {
+            return Err(AppendError::DuplicateVoid { trade_id, voided });
+        }
+        if offered < voided {
+            return Err(AppendError::StaleVoid { trade_id, voided, offered });
+        }
+        amended.voided = offered;
+        self.amend(place, amended);
+        if let Some(order) = self.orders.get(&kept.order_id) {
+            let back = offered.checked_sub(voided).map_err(of("filled"))?;
+            let left = order.filled().checked_sub(back).map_err(of("filled"))?;
+            let mut order = Box::new(order.clone());
+            order.unfill(left);
+            self.swap_order(kept.order_id, Some(order));
+        }
+        self.rederive_fill(&kept)
+    }
+
+    pub(crate) fn correct(
+        &mut self,
+        entry: &Entry,
+        correction: &Correction,
+    ) -> Result<(), AppendError> {
+        let terms = self.find_instrument(&correction.instrument)?;
+        terms.check_price("price", correction.price)?;
+        let unknown = || AppendError::UnknownTrade(correction.trade_id.clone());
+        let pair = self.pair_number(&entry.account, &correction.instrument);
+        let place = pair.and_then(|pair| self.fills.find(pair, &correction.trade_id));
+        let place = place.ok_or_else(unknown)?;
+        let kept = self.fills.get(place).ok_or_else(unknown)?;
+        let mut amended = self.amended.get(&place).cloned().unwrap_or_default();
+        if amended.voided == kept.quantity {
+            return Err(AppendError::VoidedTrade(correction.trade_id.clone()));
+        }
+        amended.restated = Some((correction.price, correction.cost));
+        self.amend(place, amended);
+        self.rederive_fill(&kept)
+    }
+
+    fn amend(&mut self, place: Place, amended: Amended) {
+        let before = self.amended.insert(place, amended);
+        self.trail.rest.push(Undo::Amended(place, before.map(Box::new)));
+    }
+
+    fn rederive_fill(&mut self, kept: &Kept) -> Result<(), AppendError> {
+        for slot in [self.slot_of(kept), kept.share].into_iter().flatten() {
+            self.rederive(slot)?;
+        }
+        Ok(())
+    }
+}

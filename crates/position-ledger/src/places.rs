@@ -1,0 +1,119 @@
+//! Where things are booked: the position of an account, its legs, and the shares of desks in it.
+
+use std::sync::Arc;
+
+use crate::amount::Amount;
+use crate::books::Books;
+use crate::change::{Undo, index};
+use crate::error::{AppendError, Invalid};
+use crate::instrument::Instrument;
+use crate::name::{Account, InstrumentId, LegId};
+use crate::rules::Mode;
+use crate::slots::{Desk, Hint, Ops, Pair, Slot, Track};
+use crate::state::State;
+
+impl Books {
+    /// The number of an account with an instrument, made if there is none.
+    pub(crate) fn pair_for(
+        &mut self,
+        account: &Account,
+        id: &InstrumentId,
+    ) -> Result<u32, AppendError> {
+        if let Some(pair) = self.pair_number(account, id) {
+            return Ok(pair);
+        }
+        let number = self.instruments.number(id);
+        let unknown = || AppendError::UnknownInstrument(id.clone());
+        let number = number.ok_or_else(unknown)?;
+        let instruments = Arc::clone(&self.instruments);
+        let terms = instruments.at(number).ok_or_else(unknown)?;
+        Ok(self.add_pair(account, terms, number))
+    }
+
+    pub(crate) fn add_pair(
+        &mut self,
+        account: &Account,
+        terms: &Instrument,
+        instrument: u32,
+    ) -> u32 {
+        let number = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
+        let (account, id) = (account.clone(), terms.id().clone());
+        self.pair_numbers.insert((account.clone(), id.clone()), number);
+        self.pairs.push(Pair { account, id, instrument, legs: Vec::new() });
+        self.trail.rest.push(Undo::PairAdded);
+        number
+    }
+
+    /// The position of an account in an instrument, made if there is none.
+    pub(crate) fn slot_for(
+        &mut self,
+        account: &Account,
+        terms: &Instrument,
+        leg: Option<&LegId>,
+    ) -> Result<u32, AppendError> {
+        check_leg(terms, leg)?;
+        let pair = self.pair_for(account, terms.id())?;
+        Ok(self.slot_at(pair, leg))
+    }
+
+    /// The position of a leg that was checked with the entry.
+    pub(crate) fn slot_at(&mut self, pair: u32, leg: Option<&LegId>) -> u32 {
+        if let Some(number) = self.leg_number(pair, leg) {
+            return number;
+        }
+        let number = self.add_slot(pair, leg.cloned(), None, Desk::default());
+        if let Some(pair) = self.pairs.get_mut(index(pair)) {
+            pair.legs.push(number);
+        }
+        number
+    }
+
+    /// A desk's share of a position, made if there is none; none for nobody.
+    pub(crate) fn share_for(&mut self, main: u32, desk: &Desk) -> Option<u32> {
+        if desk.is_none() {
+            return None;
+        }
+        let slot = self.slot(main)?;
+        let held = slot.desks.iter().copied();
+        let found = held
+            .into_iter()
+            .find(|number| self.slot(*number).is_some_and(|share| share.desk == *desk));
+        if found.is_some() {
+            return found;
+        }
+        let (pair, leg) = (slot.pair, slot.leg.clone());
+        let number = self.add_slot(pair, leg, Some(main), desk.clone());
+        self.slots.get_mut(index(main))?.desks.push(number);
+        Some(number)
+    }
+
+    fn add_slot(&mut self, pair: u32, leg: Option<LegId>, main: Option<u32>, desk: Desk) -> u32 {
+        let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.slots.push(Slot {
+            pair,
+            leg,
+            main,
+            desk,
+            state: State::default(),
+            funding: Amount::ZERO,
+            ops: Ops::default(),
+            track: Track::default(),
+            is_linked: false,
+            desks: Vec::new(),
+            settlement: Hint::default(),
+        });
+        self.trail.rest.push(Undo::SlotAdded);
+        number
+    }
+}
+
+/// A leg is named exactly where positions are hedged.
+pub(crate) fn check_leg(terms: &Instrument, leg: Option<&LegId>) -> Result<(), Invalid> {
+    match (terms.mode(), leg) {
+        (Mode::Hedging, None) => Err(Invalid::new("leg", "-", "be named for a hedged position")),
+        (Mode::Netting, Some(leg)) => {
+            Err(Invalid::new("leg", leg, "be named only for a hedged position"))
+        }
+        _ => Ok(()),
+    }
+}

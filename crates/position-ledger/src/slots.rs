@@ -1,0 +1,212 @@
+//! What books are made of: accounts with instruments, positions and shares, and their histories.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use backstop_clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::amount::Amount;
+use crate::archive::Place;
+use crate::money::Balance;
+use crate::name::{Account, Currency, InstrumentId, LegId, Portfolio, Reference, Strategy, Text};
+use crate::state::State;
+
+/// An account with an instrument: the scope of trade ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pair {
+    pub(crate) account: Account,
+    pub(crate) id: InstrumentId,
+    /// The number of the instrument.
+    pub(crate) instrument: u32,
+    /// Its positions: one, or one per leg.
+    pub(crate) legs: Vec<u32>,
+}
+
+/// One position, or a desk's share of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Slot {
+    pub(crate) pair: u32,
+    pub(crate) leg: Option<LegId>,
+    /// The position that it is a share of.
+    pub(crate) main: Option<u32>,
+    pub(crate) desk: Desk,
+    pub(crate) state: State,
+    pub(crate) funding: Amount,
+    /// All that made it, in the order in which that counts.
+    pub(crate) ops: Ops,
+    pub(crate) track: Track,
+    /// Whether a transfer or delivery ties it to other positions.
+    pub(crate) is_linked: bool,
+    /// The shares in it.
+    pub(crate) desks: Vec<u32>,
+    /// The balance it settles in.
+    #[serde(skip)]
+    pub(crate) settlement: Hint,
+}
+
+/// A number that was looked up once, to be checked before it is used; no part of the state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hint(pub(crate) Option<u32>);
+
+impl PartialEq for Hint {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Hint {}
+
+/// Who wanted a trade.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Desk {
+    pub(crate) strategy: Option<Strategy>,
+    pub(crate) portfolio: Option<Portfolio>,
+}
+
+impl Desk {
+    pub(crate) const fn is_none(&self) -> bool {
+        self.strategy.is_none() && self.portfolio.is_none()
+    }
+}
+
+/// The latest of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Track {
+    /// The key of the last operation, by which the next one is in order or late.
+    pub(crate) last: (Timestamp, u64),
+    /// When something last happened to it.
+    pub(crate) active: Timestamp,
+}
+
+/// One step in the history of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Fill(Place),
+    /// The number of a deed.
+    Deed(u32),
+}
+
+/// Steps, four bytes each: there is one per fill, for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ops(Vec<u32>);
+
+/// Marks a deed; places of fills stay below it.
+const DEED: u32 = 1 << 31;
+
+impl Ops {
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Op> {
+        self.0.iter().copied().map(unpacked)
+    }
+
+    pub(crate) fn push(&mut self, op: Op) {
+        self.0.push(packed(op));
+    }
+
+    pub(crate) fn insert(&mut self, place: usize, op: Op) {
+        self.0.insert(place, packed(op));
+    }
+
+    pub(crate) fn remove(&mut self, place: usize) {
+        self.0.remove(place);
+    }
+
+    /// Where the first step is that is not before.
+    pub(crate) fn partition_point(&self, is_before: impl Fn(Op) -> bool) -> usize {
+        self.0.partition_point(|op| is_before(unpacked(*op)))
+    }
+}
+
+const fn packed(op: Op) -> u32 {
+    match op {
+        Op::Fill(place) => place.number(),
+        Op::Deed(number) => number | DEED,
+    }
+}
+
+const fn unpacked(op: u32) -> Op {
+    if op & DEED == 0 { Op::Fill(Place::of_number(op)) } else { Op::Deed(op & !DEED) }
+}
+
+/// What changed positions besides fills.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deed {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) what: What,
+}
+
+/// What a deed does to a position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum What {
+    Settle(Amount),
+    Split(crate::action::Split),
+    Dividend(Amount),
+    Fee(Currency, Amount),
+    /// A signed change at a price.
+    Adjust(Amount, Amount),
+    /// A signed quantity and its cost.
+    Open(Amount, Amount),
+    Move {
+        from: u32,
+        to: u32,
+        quantity: Amount,
+    },
+    Deliver {
+        from: u32,
+        to: u32,
+        price: Amount,
+    },
+}
+
+/// What was said of a fill after it was booked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Amended {
+    pub(crate) voided: Amount,
+    /// The price it was restated to, and the value if the venue stated it.
+    pub(crate) restated: Option<(Amount, Option<Amount>)>,
+}
+
+/// What identifies an entry that is neither fill nor news of an order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) enum NoteKey {
+    /// The id of the entry.
+    Entry(Uuid),
+    /// The id that the source gave, within account, instrument and kind.
+    Given {
+        kind: Cow<'static, str>,
+        account: Account,
+        instrument: Option<InstrumentId>,
+        id: Reference,
+    },
+}
+
+/// Why, and since when, something is set apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Isolation {
+    /// The entry that did it.
+    pub sequence: u64,
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Text,
+}
+
+impl Isolation {
+    /// How old the figures are that it keeps from changing.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        now.since(self.at)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BalanceSlot {
+    pub(crate) account: Account,
+    pub(crate) currency: Currency,
+    pub(crate) balance: Balance,
+}
