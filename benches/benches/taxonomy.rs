@@ -5,13 +5,18 @@
 
 use std::hint::black_box;
 use std::io::{self, ErrorKind};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use backstop_clock::Timestamp;
 use backstop_error_taxonomy::facts::Key;
 use backstop_error_taxonomy::policy::{Draft, Rule};
+use backstop_error_taxonomy::tally::Tally;
+use backstop_error_taxonomy::thresholds::EventCounts;
 use backstop_error_taxonomy::{
-    Action, Class, Classifier, Classify, Component, Context as _, Error, Kind, Policy, Site,
+    Action, AlertAfter, Class, Classifier, Classify, Component, Context as _, Error, Kind, Policy,
+    Site,
 };
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use error_stack::ResultExt as _;
@@ -157,8 +162,15 @@ fn failure_path(criterion: &mut Criterion) {
     let classifier = Classifier::standard();
     let site = Site::new(Component::EXECUTION, "submit_order");
     let (symbol, order) = (black_box("EURUSD"), black_box(1_234_567_u64));
+    let after = AlertAfter { count: NonZeroU32::MAX, window: Duration::from_mins(5) };
+    let mut counts = EventCounts::default();
+    let mut tally = Tally::new(Duration::from_mins(5));
+    let mut nth = 0;
     group.bench_function("backstop", |bencher| {
         bencher.iter(|| {
+            // A million failures a second: most of them share a millisecond with others.
+            nth += 1;
+            let now = Timestamp::from_millis(nth / 1_000);
             let result: Result<(), _> = Err(io::Error::from(ErrorKind::ConnectionReset));
             let error = result
                 .op("submit_order")
@@ -168,7 +180,11 @@ fn failure_path(criterion: &mut Criterion) {
                 .expect_err("it failed");
             let class = classifier.classify(&error);
             let decision = policy.decide(class, black_box(&site));
-            (error.record_once(), decision.action)
+            let counted = error.record_once().then(|| {
+                tally.failed(class.kind(), site.component, now);
+                counts.count(site.component, after, now)
+            });
+            (decision.action, counted)
         });
     });
     group.finish();

@@ -102,6 +102,8 @@ impl EventCounts {
 struct Moments {
     /// When, and how many at that moment; sorted.
     events: VecDeque<(Timestamp, u64)>,
+    /// How many in all of them, so that the usual count need not add them up.
+    total: u64,
     /// When all of them have left their window.
     live_until: Option<Timestamp>,
 }
@@ -109,12 +111,13 @@ struct Moments {
 impl Moments {
     fn add(&mut self, after: AlertAfter, now: Timestamp) {
         let gone = |at: Timestamp| now.since(at) >= after.window && at <= now;
-        while self.events.front().is_some_and(|(at, _)| gone(*at)) {
-            self.events.pop_front();
+        while let Some((_, times)) = self.events.pop_front_if(|(at, _)| gone(*at)) {
+            self.total = self.total.saturating_sub(times);
         }
         // A clock that stepped back far leaves a future behind that would never pass.
-        while self.events.back().is_some_and(|(at, _)| at.since(now) >= after.window) {
-            self.events.pop_back();
+        let far = |at: Timestamp| at.since(now) >= after.window;
+        while let Some((_, times)) = self.events.pop_back_if(|(at, _)| far(*at)) {
+            self.total = self.total.saturating_sub(times);
         }
         // Almost always at the end; the clock may have stepped back a little.
         let place = self.events.partition_point(|(at, _)| *at <= now);
@@ -122,6 +125,7 @@ impl Moments {
             Some((at, times)) if *at == now => *times = times.saturating_add(1),
             _ => self.events.insert(place, (now, 1)),
         }
+        self.total = self.total.saturating_add(1);
         if self.events.len() > EventCounts::MOMENTS_MAX
             && let Some((_, times)) = self.events.pop_front()
             && let Some((_, next)) = self.events.front_mut()
@@ -134,6 +138,11 @@ impl Moments {
 
     fn within(&self, after: AlertAfter, now: Timestamp) -> u64 {
         let is_within = |at: Timestamp| at <= now && now.since(at) < after.window;
+        let ends = [self.events.front(), self.events.back()];
+        // They are sorted: with both ends all of them are within.
+        if ends.into_iter().flatten().all(|(at, _)| is_within(*at)) {
+            return self.total;
+        }
         let events = self.events.iter().filter(|(at, _)| is_within(*at));
         events.fold(0, |sum, (_, times)| sum.saturating_add(*times))
     }
