@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::amount::Amount;
 use crate::change::index as number;
-use crate::compact::{Reader, Writer};
+use crate::compact::{Reader, Writer, folded, unfolded};
 use crate::fill::{Fill, LotChoice, Side, Source};
 use crate::index::Index;
 use crate::name::{Currency, InstrumentId, LegId, Text, TradeId};
@@ -148,7 +148,7 @@ impl Archive {
     /// Where the fill of this key is.
     pub(crate) fn find(&self, pair: u32, trade_id: &TradeId) -> Option<Place> {
         let key = Key::new(pair, trade_id);
-        if self.greatest.get(number(pair)).is_none_or(|greatest| key.rank() > *greatest) {
+        if self.greatest.get(number(pair)).is_none_or(|greatest| key.rank > *greatest) {
             return None;
         }
         let hash = self.hash(key.bytes());
@@ -171,14 +171,14 @@ impl Archive {
         let place = in_front.checked_add(u32::try_from(start.checked_div(ALIGN)?).ok()?)?;
         let key = Key::new(booking.pair, &fill.trade_id);
         chunk.extend_from_slice(key.bytes());
-        write(&mut Writer::new(chunk), booking, fill);
+        write(chunk, booking, fill);
         chunk.resize(chunk.len().next_multiple_of(ALIGN), 0);
         let hash = self.hash(key.bytes());
         self.pending.push((hash, place));
         if self.pending.len() >= PENDING_MAX {
             self.pending.drain(..).for_each(|(hash, place)| self.index.insert(hash, place));
         }
-        self.raise(number(booking.pair), key.rank());
+        self.raise(number(booking.pair), key.rank);
         self.rows = self.rows.saturating_add(1);
         Some(Place(place))
     }
@@ -242,7 +242,7 @@ impl Archive {
                 let key = Key::of(rest);
                 let mut reader = Reader::new(rest);
                 let kept = read(&mut reader)?;
-                found.push((archive.hash(key.bytes()), place, kept.pair, key.rank()));
+                found.push((archive.hash(key.bytes()), place, kept.pair, key.rank));
                 rest = rest.get(reader.used(rest).next_multiple_of(ALIGN)..)?;
             }
         }
@@ -295,53 +295,65 @@ type Rank = [u8; RANK];
 #[derive(Debug)]
 struct Key {
     bytes: [u8; Self::BYTES_MAX],
-    /// Bytes of the trade id with its form.
-    id: usize,
     length: usize,
+    rank: Rank,
 }
 
 impl Key {
     /// A byte for the form of the trade id, its text, the position.
     const BYTES_MAX: usize = 1 + TradeId::BYTES_MAX + 4;
 
+    const EMPTY: Self = Self { bytes: [0; Self::BYTES_MAX], length: 0, rank: [0; RANK] };
+
     /// Set in the first byte when a text follows; the rest of that byte is its length less one.
     const TEXT: u8 = 0x80;
 
     fn new(pair: u32, trade_id: &TradeId) -> Self {
-        let mut key = Self { bytes: [0; Self::BYTES_MAX], id: 0, length: 0 };
+        let mut key = Self::EMPTY;
         let text = trade_id.as_str();
         if let Some(number) = decimal(text) {
-            let bytes = number.to_be_bytes();
-            let unused = usize::try_from(number.leading_zeros() / 8).unwrap_or(0);
-            key.push(&[u8::try_from(8_usize.saturating_sub(unused)).unwrap_or(8)]);
-            key.push(bytes.get(unused..).unwrap_or(&bytes));
+            let unused = number.leading_zeros().wrapping_shr(3);
+            let used = 8_u32.wrapping_sub(unused);
+            // The bytes that are used, moved to the front: all eight are copied, and so many count.
+            let bytes = number.wrapping_shl(unused.wrapping_shl(3)).to_be_bytes();
+            key.put([used.to_le_bytes()[0]], 1);
+            key.put(bytes, usize::try_from(used).unwrap_or(8));
         } else {
             let length = u8::try_from(text.len().saturating_sub(1)).unwrap_or(u8::MAX);
-            key.push(&[Self::TEXT | length]);
+            key.put([Self::TEXT | length], 1);
             key.push(text.as_bytes());
         }
-        key.id = key.length;
-        key.push(&pair.to_le_bytes());
+        key.end_id();
+        key.put(pair.to_le_bytes(), 4);
         key
-    }
-
-    fn rank(&self) -> Rank {
-        let mut rank = [0; RANK];
-        let used = self.id.min(RANK);
-        if let (Some(rank), Some(id)) = (rank.get_mut(..used), self.bytes.get(..used)) {
-            rank.copy_from_slice(id);
-        }
-        rank
     }
 
     /// The key of a row.
     fn of(row: &[u8]) -> Self {
-        let mut key = Self { bytes: [0; Self::BYTES_MAX], id: 0, length: 0 };
+        let mut key = Self::EMPTY;
         let first = row.first().copied().unwrap_or(0);
         let id =
             usize::from(first & !Self::TEXT).saturating_add(usize::from(first & Self::TEXT != 0));
-        key.push(row.get(..id.saturating_add(5)).unwrap_or(row));
+        let (id, rest) = row.split_at_checked(id.saturating_add(1)).unwrap_or((row, &[]));
+        key.push(id);
+        key.end_id();
+        key.push(rest.get(..4).unwrap_or(rest));
         key
+    }
+
+    /// What is there so far is the trade id, which decides the rank.
+    fn end_id(&mut self) {
+        if let Some(id) = self.bytes.first_chunk() {
+            self.rank = *id;
+        }
+    }
+
+    /// Adds the first `used` of some bytes.
+    fn put<const N: usize>(&mut self, bytes: [u8; N], used: usize) {
+        if let Some(free) = self.bytes.get_mut(self.length..).and_then(<[u8]>::first_chunk_mut) {
+            *free = bytes;
+            self.length = self.length.saturating_add(used);
+        }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -360,10 +372,19 @@ impl Key {
 /// The number that a text writes, if no other text writes it.
 fn decimal(text: &str) -> Option<u64> {
     let digits = text.as_bytes();
-    let is_plain = digits.len() <= 20
-        && digits.iter().all(u8::is_ascii_digit)
-        && (digits.first() != Some(&b'0') || digits.len() == 1);
-    if is_plain { text.parse().ok() } else { None }
+    if digits.is_empty()
+        || digits.len() > 20
+        || (digits.first() == Some(&b'0') && digits.len() != 1)
+    {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let value = digit.wrapping_sub(b'0');
+        if value > 9 {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(value.into())
+    })
 }
 
 /// What is at its default, or follows from something else, and takes no bytes.
@@ -382,7 +403,7 @@ mod flag {
 const RECOVERED: u8 = 1;
 const SYNTHETIC: u8 = 2;
 
-fn write(writer: &mut Writer<'_>, booking: &Booking<'_>, fill: &Fill) {
+fn write(chunk: &mut Chunk, booking: &Booking<'_>, fill: &Fill) {
     let foreign = fill.fee_currency.as_ref().filter(|currency| *currency != booking.settlement);
     let flags = [
         (fill.side == Side::Sell, flag::SELL),
@@ -396,28 +417,35 @@ fn write(writer: &mut Writer<'_>, booking: &Booking<'_>, fill: &Fill) {
     ];
     let flags =
         flags.into_iter().fold(0, |all, (is_set, flag)| if is_set { all | flag } else { all });
-    writer.u8(flags).number(booking.sequence).signed(booking.at.as_millis());
+    let mut writer = Writer::new();
+    writer.u8(flags).numbers(booking.sequence, folded(booking.at.as_millis()));
     if flags & flag::ORDER != 0 {
-        writer.bytes(fill.order_id.as_bytes());
+        writer.array(fill.order_id.into_bytes());
     }
     writer.amount(fill.quantity).amount(fill.price);
     if flags & flag::FEE != 0 {
         writer.amount(fill.fee);
     }
     if let Some(currency) = foreign {
-        writer.text(currency.as_str());
+        writer.short_text(currency.as_str());
     }
     if let Some(cost) = fill.cost {
         writer.amount(cost);
     }
-    for number in [booking.slot, booking.share].into_iter().flatten() {
-        writer.number(number.into());
+    if flags & (flag::SLOT | flag::SHARE) != 0 {
+        let number = |number: Option<u32>| u64::from(number.unwrap_or(0));
+        writer.numbers(number(booking.slot), number(booking.share));
     }
-    match &fill.source {
-        Source::Stream => {}
-        Source::Recovered { finding } => drop(writer.u8(RECOVERED).text(finding.as_str())),
-        Source::Synthetic { finding } => drop(writer.u8(SYNTHETIC).text(finding.as_str())),
-    }
+    chunk.extend_from_slice(writer.finish());
+    let (tag, finding) = match &fill.source {
+        Source::Stream => return,
+        Source::Recovered { finding } => (RECOVERED, finding),
+        Source::Synthetic { finding } => (SYNTHETIC, finding),
+    };
+    chunk.push(tag);
+    let length = u16::try_from(finding.as_str().len()).unwrap_or(u16::MAX);
+    chunk.extend_from_slice(&length.to_le_bytes());
+    chunk.extend_from_slice(finding.as_str().as_bytes());
 }
 
 /// Reads a row, and leaves the reader at its end.
@@ -435,19 +463,19 @@ fn read(reader: &mut Reader<'_>) -> Option<Kept> {
     let pair = u32::from_le_bytes(reader.array()?);
     let flags = reader.u8()?;
     let has = |flag: u8| flags & flag != 0;
-    let sequence = reader.number()?;
-    let at = Timestamp::from_millis(reader.signed()?);
+    let (sequence, at) = reader.numbers()?;
+    let at = Timestamp::from_millis(unfolded(at));
     let order_id = if has(flag::ORDER) { Uuid::from_bytes(reader.array()?) } else { Uuid::nil() };
     let (quantity, price) = (reader.amount()?, reader.amount()?);
     let fee = if has(flag::FEE) { reader.amount()? } else { Amount::ZERO };
     let fee_currency =
-        if has(flag::FOREIGN_FEE) { Some(Currency::new(reader.text()?).ok()?) } else { None };
+        if has(flag::FOREIGN_FEE) { Some(Currency::new(reader.short_text()?).ok()?) } else { None };
     let cost = if has(flag::COST) { Some(reader.amount()?) } else { None };
-    let mut number = |flag| {
-        let mut read = || u32::try_from(reader.number()?).ok();
-        if has(flag) { read().map(Some) } else { Some(None) }
+    let (slot, share) = if has(flag::SLOT | flag::SHARE) { reader.numbers()? } else { (0, 0) };
+    let number = |flag, number: u64| {
+        if has(flag) { u32::try_from(number).ok().map(Some) } else { Some(None) }
     };
-    let (slot, share) = (number(flag::SLOT)?, number(flag::SHARE)?);
+    let (slot, share) = (number(flag::SLOT, slot)?, number(flag::SHARE, share)?);
     let source = if has(flag::FOUND) {
         let tag = reader.u8()?;
         let finding = Text::new(reader.text()?).ok()?;
