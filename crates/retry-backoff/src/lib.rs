@@ -41,6 +41,28 @@
 //! same seed gives the same run.
 //! No classification of errors either; that is the error's business.
 //!
+//! # Which part for what
+//!
+//! | you want | use |
+//! |---|---|
+//! | a call under a policy | [`Retry`], [`Call`], or the sentence of [`Retryable`] |
+//! | to retry on a value, or to obey a pushback | [`Outcome`] |
+//! | to ask whether an order was accepted | [`Call::asking`] |
+//! | to hear it from elsewhere, to stop in order | [`Handle`], [`StopToken`] |
+//! | a payload made anew for each attempt | [`sending`] |
+//! | a limit on the retries of all calls together | [`budget`] |
+//! | to look on | [`observer`] |
+//! | company for a slow read | [`hedge`] |
+//! | a loop of your own | [`pure`] |
+//!
+//! # Features
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `serde` | policies and budgets in the form of data, times in whole milliseconds |
+//! | `tokio` | [`SystemClock`](backstop_clock::SystemClock) sleeps on tokio's timer |
+//! | `tower` | the module `layer` with a tower layer |
+//!
 //! # Failing
 //!
 //! [`PolicyError`] before anything runs; afterwards only [`Stopped`], with the reason, the last
@@ -71,6 +93,7 @@ mod call;
 mod run;
 mod drive;
 mod blocking;
+pub mod hedge;
 #[cfg(feature = "tower")]
 pub mod layer;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]

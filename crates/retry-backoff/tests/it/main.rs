@@ -28,6 +28,9 @@ mod peers;
 mod allocations;
 #[cfg(test)]
 #[cfg(not(loom))]
+mod hedge;
+#[cfg(test)]
+#[cfg(not(loom))]
 mod budgets;
 #[cfg(test)]
 #[cfg(not(loom))]
