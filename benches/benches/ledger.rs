@@ -1,44 +1,125 @@
-//! Appending fills to the ledger, without a disk.
+//! Booking fills: the books alone, through journals in memory and on disk, and reading them back.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a measurement takes the time of parts of a loop, so it reads the clock itself"
+)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use backstop_clock::Timestamp;
 use backstop_position_ledger::{
-    Account, Amount, Currency, Durability, Entry, Fact, Instrument, InstrumentId, Instruments,
-    Ledger, MemoryJournal, Outcome,
+    Account, Amount, Books, Currency, Durability, Entry, Fact, Instrument, InstrumentId,
+    Instruments, Ledger, MemoryJournal, Outcome, SqliteJournal,
     fill::{Fill, Side, TradeId},
+    journal::Record,
 };
+use backstop_storage::Database;
 use criterion::{BatchSize, Criterion, Throughput};
+use rusqlite::Connection;
 
-/// Fills per measured turn; a journal in memory only grows.
-const FILLS: u8 = 100;
+/// Positions over which the fills are spread.
+const POSITIONS: u64 = 1_000;
 
-const AT: Timestamp = Timestamp::from_millis(1_000);
+/// Fills made at a time, outside of what is measured.
+const BATCH: u64 = 1_000;
+
+const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
-    append(&mut criterion);
+    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    apply(&mut criterion);
+    journal(&mut criterion);
+    durable(&mut criterion);
+    reading(&mut criterion);
     criterion.final_summary();
 }
 
-fn append(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("ledger_append_fill");
-    group.throughput(Throughput::Elements(FILLS.into()));
-    group.bench_function("backstop", |bencher| {
-        bencher.iter_batched_ref(
-            || (empty(), fills()),
-            |(ledger, fills)| {
-                for fill in fills {
-                    let outcome = ledger.append(fill, Durability::Grouped);
-                    assert!(matches!(outcome, Ok(Outcome::Applied { .. })), "{outcome:?}");
-                }
-            },
-            BatchSize::SmallInput,
-        );
-    });
-    group.finish();
+/// What trade ids look like.
+#[derive(Clone, Copy)]
+enum Ids {
+    Number,
+    Text,
 }
 
-fn id() -> InstrumentId {
-    InstrumentId::new("EUR/USD").expect("a name")
+/// Who trades how.
+#[derive(Clone, Copy)]
+enum Pattern {
+    /// Buys and sells of varying size, so that positions grow, shrink and turn.
+    Mixed,
+    /// Every position is closed by its next fill and opened by the one after.
+    Reopening,
+}
+
+/// An endless stream of fills.
+struct Fills {
+    names: Vec<InstrumentId>,
+    account: Account,
+    usd: Currency,
+    ids: Ids,
+    pattern: Pattern,
+    next: u64,
+}
+
+impl Fills {
+    fn new(ids: Ids, pattern: Pattern) -> Self {
+        let name = |n| InstrumentId::new(&format!("PAIR-{n:04}")).expect("a name");
+        let names = (0..POSITIONS).map(name).collect();
+        let (account, usd) = (Account::new("main").expect("a name"), dollars());
+        Self { names, account, usd, ids, pattern, next: 0 }
+    }
+
+    fn instruments(&self) -> Instruments {
+        let contract = |name: &InstrumentId| {
+            Instrument::new(name.clone(), self.usd.clone(), amount("0.00001"), amount("0.001"))
+                .expect("steps above zero")
+        };
+        Instruments::new(self.names.iter().map(contract)).expect("distinct names")
+    }
+
+    fn entry(&mut self) -> Entry {
+        let n = self.next;
+        self.next += 1;
+        // Cheap and well spread; the same in every run.
+        let chance = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let place = match self.pattern {
+            Pattern::Mixed => chance % POSITIONS,
+            Pattern::Reopening => n % POSITIONS,
+        };
+        let is_sell = match self.pattern {
+            Pattern::Mixed => chance / POSITIONS % 2 == 1,
+            Pattern::Reopening => n / POSITIONS % 2 == 1,
+        };
+        let lots = match self.pattern {
+            Pattern::Mixed => 1 + chance / 7 % 5_000,
+            Pattern::Reopening => 250,
+        };
+        let thousandth = amount("0.001");
+        let quantity = thousandth.checked_mul(whole(lots)).expect("in range");
+        let price =
+            amount("0.00001").checked_mul(whole(100_000 + chance % 9_000)).expect("in range");
+        let trade_id = match self.ids {
+            Ids::Number => TradeId::of_number(n),
+            Ids::Text => TradeId::new(&format!("T-{n:014x}")).expect("a name"),
+        };
+        let side = if is_sell { Side::Sell } else { Side::Buy };
+        let instrument = self.names[usize::try_from(place).expect("small")].clone();
+        let order_id = Entry::id_at(AT, [9; 10]);
+        let fill = Fill::new(trade_id, order_id, instrument, (side, quantity, price))
+            .with_fee(amount("0.05"), self.usd.clone());
+        let at = Timestamp::from_millis(AT.as_millis() + i64::try_from(n).expect("small"));
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&n.to_be_bytes());
+        Entry::new(Entry::id_at(at, random), self.account.clone(), at, Fact::Filled(fill))
+    }
+
+    fn batch(&mut self) -> Vec<Entry> {
+        (0..BATCH).map(|_| self.entry()).collect()
+    }
+}
+
+fn whole(number: u64) -> Amount {
+    Amount::from_int(i64::try_from(number).expect("small"))
 }
 
 fn dollars() -> Currency {
@@ -49,23 +130,199 @@ fn amount(text: &str) -> Amount {
     text.parse().expect("an amount")
 }
 
-fn empty() -> Ledger {
-    let contract = Instrument::new(id(), dollars(), amount("0.00001"), amount("1000"));
-    let contracts = Instruments::new(contract).expect("one instrument");
-    Ledger::open(Box::new(MemoryJournal::new()), contracts).expect("an empty journal")
+/// The time that `take` needs for `count` fills on fresh books.
+fn timed<B>(
+    (ids, pattern, count): (Ids, Pattern, u64),
+    open: impl Fn(Instruments) -> B,
+    mut take: impl FnMut(&mut B, &Entry),
+) -> Duration {
+    let mut fills = Fills::new(ids, pattern);
+    let mut books = open(fills.instruments());
+    let mut spent = Duration::ZERO;
+    for _ in 0..count / BATCH {
+        let batch = fills.batch();
+        let start = Instant::now();
+        for entry in &batch {
+            take(&mut books, entry);
+        }
+        spent += start.elapsed();
+    }
+    spent
 }
 
-fn fills() -> Vec<Entry> {
-    let account = Account::new("main").expect("a name");
-    let fill = |n: u8| {
-        // Both ways, so that profit is realized now and then.
-        let side = if n.is_multiple_of(3) { Side::Sell } else { Side::Buy };
-        let what = (side, amount("2000"), amount("1.12345"));
-        let trade_id = TradeId::new(&format!("T-{n}")).expect("a name");
-        Fill::new(trade_id, Entry::id_at(AT, [0; 10]), id(), what)
-            .with_fee(amount("0.05"), dollars())
-    };
-    let entry =
-        |n| Entry::new(Entry::id_at(AT, [n; 10]), account.clone(), AT, Fact::Filled(fill(n)));
-    (1..=FILLS).map(entry).collect()
+fn book(books: &mut Books, entry: &Entry) {
+    let outcome = books.book(entry);
+    assert!(matches!(outcome, Ok(Outcome::Applied { .. })), "{outcome:?}");
+}
+
+fn apply(criterion: &mut Criterion) {
+    let cases = [
+        ("number_ids/1M", Ids::Number, Pattern::Mixed, 1_000_000),
+        ("text_ids/1M", Ids::Text, Pattern::Mixed, 1_000_000),
+        ("number_ids/10M", Ids::Number, Pattern::Mixed, 10_000_000),
+        ("reopening/1M", Ids::Number, Pattern::Reopening, 1_000_000),
+        ("reopening/10M", Ids::Number, Pattern::Reopening, 10_000_000),
+    ];
+    for (name, ids, pattern, count) in cases {
+        let mut group = criterion.benchmark_group(format!("ledger_apply/{name}"));
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("backstop", |bencher| {
+            bencher.iter_custom(|times| {
+                let spent = timed((ids, pattern, count), Books::new, book);
+                share(spent, times, count)
+            });
+        });
+        group.finish();
+    }
+}
+
+/// The time of one of `count` pieces, `times` times over.
+fn share(spent: Duration, times: u64, count: u64) -> Duration {
+    let nanos = spent.as_nanos() * u128::from(times) / u128::from(count);
+    Duration::from_nanos(u64::try_from(nanos).expect("below centuries"))
+}
+
+fn journal(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ledger_append_fill");
+    group.throughput(Throughput::Elements(1));
+    let count = 1_000_000;
+    group.bench_function("backstop", |bencher| {
+        bencher.iter_custom(|times| {
+            let open = |known| Ledger::open(Box::new(MemoryJournal::new()), known).expect("empty");
+            let spent = timed((Ids::Number, Pattern::Mixed, count), open, |ledger, entry| {
+                let outcome = ledger.append(entry, Durability::Grouped);
+                assert!(matches!(outcome, Ok(Outcome::Applied { .. })), "{outcome:?}");
+            });
+            share(spent, times, count)
+        });
+    });
+    group.finish();
+}
+
+/// Groups of a hundred fills, each group durable before the next: through the ledger, and as bare rows.
+fn durable(criterion: &mut Criterion) {
+    const GROUP: usize = 100;
+    let mut group = criterion.benchmark_group("ledger_durable_100");
+    group.throughput(Throughput::Elements(100));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut fills = Fills::new(Ids::Number, Pattern::Mixed);
+    let mut ledger = ledger_at(&folder.path().join("ledger.db"), &fills);
+    group.bench_function("backstop", |bencher| {
+        bencher.iter_batched(
+            || (0..GROUP).map(|_| fills.entry()).collect::<Vec<_>>(),
+            |entries| {
+                let outcomes = ledger.append_all(&entries, None, Durability::Durable);
+                assert_eq!(outcomes.map(|outcomes| outcomes.len()).ok(), Some(GROUP));
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    let bare = bare(&folder.path().join("bare.db"));
+    let mut fills = Fills::new(Ids::Number, Pattern::Mixed);
+    let mut source =
+        Ledger::open(Box::new(MemoryJournal::new()), fills.instruments()).expect("empty");
+    group.bench_function("rusqlite", |bencher| {
+        bencher.iter_batched(
+            || {
+                let entries: Vec<_> = (0..GROUP).map(|_| fills.entry()).collect();
+                let before = source.version();
+                source.append_all(&entries, None, Durability::Grouped).expect("fresh fills");
+                source.journal().read(before, GROUP).expect("in memory")
+            },
+            |rows| insert(&bare, &rows),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+fn ledger_at(path: &Path, fills: &Fills) -> Ledger {
+    let db = Database::open(path).expect("a fresh file");
+    let journal = SqliteJournal::create(db, AT).expect("a fresh database");
+    Ledger::resume(Box::new(journal), fills.instruments()).expect("an own journal")
+}
+
+/// The table of the journal on a connection with the same settings, and nothing else.
+fn bare(path: &Path) -> Connection {
+    let connection = Connection::open(path).expect("a fresh file");
+    connection.pragma_update(None, "journal_mode", "wal").expect("a file on a disk");
+    connection.pragma_update(None, "synchronous", "full").expect("a setting");
+    let table = "CREATE TABLE journal (sequence INTEGER PRIMARY KEY, previous BLOB NOT NULL, hash BLOB NOT NULL,
+                 body BLOB NOT NULL) STRICT";
+    connection.execute_batch(table).expect("a fresh database");
+    connection
+}
+
+fn insert(connection: &Connection, rows: &[Record]) {
+    connection.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
+    {
+        let mut statement = connection
+            .prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4)")
+            .expect("a statement");
+        for row in rows {
+            let sequence = i64::try_from(row.sequence).expect("small");
+            let (previous, hash) = (row.previous.as_bytes(), row.hash.as_bytes());
+            statement.execute((sequence, previous, hash, &row.body)).expect("a fresh row");
+        }
+    }
+    connection.execute_batch("COMMIT").expect("a disk");
+}
+
+/// Reading back: from the start, from an image and a tail, and the proof that nothing was lost.
+fn reading(criterion: &mut Criterion) {
+    let count = 1_000_000;
+    let mut fills = Fills::new(Ids::Number, Pattern::Mixed);
+    let mut ledger =
+        Ledger::open(Box::new(MemoryJournal::new()), fills.instruments()).expect("empty");
+    for _ in 0..count / BATCH {
+        for entry in fills.batch() {
+            assert!(ledger.append(&entry, Durability::Grouped).is_ok());
+        }
+    }
+    let mut group = criterion.benchmark_group("ledger_replay");
+    group.throughput(Throughput::Elements(count));
+    group.bench_function("verified", |bencher| {
+        bencher.iter(|| ledger.replay().run().map(Books::sequence).expect("an own journal"));
+    });
+    group.bench_function("unverified", |bencher| {
+        bencher.iter(|| {
+            ledger
+                .replay()
+                .without_verification()
+                .run()
+                .map(Books::sequence)
+                .expect("an own journal")
+        });
+    });
+    group.bench_function("conservation", |bencher| {
+        bencher.iter(|| ledger.books().check_conservation().expect("balanced"));
+    });
+    group.finish();
+    drop(ledger);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let mut fills = Fills::new(Ids::Number, Pattern::Mixed);
+    let mut ledger = ledger_at(&path, &fills);
+    for step in 0..110 {
+        if step == 100 {
+            ledger.keep_image().expect("a disk");
+        }
+        ledger.append_all(&fills.batch(), None, Durability::Grouped).expect("fresh fills");
+    }
+    ledger.flush().expect("a disk");
+    drop(ledger);
+    let mut group = criterion.benchmark_group("ledger_open");
+    group.bench_function("image_100k_tail_10k", |bencher| {
+        bencher.iter_batched(
+            || (),
+            |()| {
+                let ledger = ledger_at(&path, &fills);
+                assert_eq!(ledger.version(), 110_000);
+                ledger
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
 }
