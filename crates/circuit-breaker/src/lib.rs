@@ -25,21 +25,26 @@
 //!
 //! [`Breaker::admit`] gives a [`Permit`] or a [`Rejection`]; the permit takes the verdict.
 //! [`Breaker::call`] and [`Breaker::call_async`] do both and judge errors by their class.
+//! A [`Registry`] keeps a breaker for each key, a [`Snapshot`] carries one over a restart.
 //!
 //! # Defaults
 //! [`Policy`] lists them; a trip rule and the open time have none.
 //!
 //! # What it is not
-//! It does not retry, time out, sleep or read a clock; a probe that never ends holds its slot, so
-//! put a timeout inside.
+//! It does not retry, time out, sleep or read a clock; a probe that never ends holds its slot
+//! unless the policy gives it a lease.
 //! It knows nothing of other processes.
 //!
 //! # Features
-//! None.
+//! None by default; each only adds.
+//! `bulkhead`: a limit on how many calls run at once, on tokio's semaphore.
+//! `serde`: policies, limits and snapshots as data.
+//! `tower`: the breaker as a layer.
 //!
 //! # How it fails
-//! An impossible [`Policy`] is a [`PolicyError`] that names the setting; a call that is not admitted
-//! is a [`Rejection`] that says when to come back.
+//! An impossible [`Policy`] is a [`PolicyError`] that names every setting at fault; a call that is
+//! not admitted is a [`Rejection`] that says when to come back; a change of state by hand that is
+//! none is an [`IllegalTransition`].
 //! Nothing else can fail.
 
 mod policy;
@@ -58,6 +63,7 @@ mod gate;
 mod listeners;
 mod breaker;
 mod control;
+mod gauges;
 mod permit;
 mod call;
 mod snapshot;

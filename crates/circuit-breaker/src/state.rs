@@ -14,17 +14,22 @@
 //! Every row that changes the state starts a new period, and so does a reset of a closed breaker.
 //! A permit of an earlier period changes nothing.
 
-use std::{sync::Arc, time::Duration};
+mod closed;
+mod half_open;
 
+use std::sync::Arc;
+
+use self::{
+    closed::{Memory, window},
+    half_open::Trial,
+};
 use crate::{
     Counts, Event, Policy, Rejection, State,
-    allowance::Granted,
     counts::Outcome,
     history::History,
-    policy::{AfterHalfOpen, Initial, Span},
+    policy::{Initial, Span},
     time::{Moment, Now, left, nanos},
-    trip::{self, ProbeVerdict},
-    window::{Ring, Slices, Window},
+    trip,
     word::{Flags, Period},
 };
 
@@ -56,14 +61,6 @@ pub(crate) enum Room {
     },
 }
 
-/// A probe in flight.
-#[derive(Clone, Copy, Debug)]
-struct Probe {
-    ordinal: Ordinal,
-    /// When its lease ends; `i64::MAX` without one.
-    until: i64,
-}
-
 /// Everything a breaker knows, for one thread at a time.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -88,24 +85,6 @@ pub(crate) struct Machine {
     history: History,
     /// Tells this breaker's jitter from that of others with the same policy.
     pub(crate) draw: u32,
-}
-
-/// The probes of the half-open period.
-#[derive(Debug, Default)]
-struct Trial {
-    in_flight: Vec<Probe>,
-    /// Probes that failed, or were slow where that counts.
-    bad: u32,
-    next: Ordinal,
-    /// Probes that lost their slots, since the breaker was made.
-    reclaimed: u64,
-}
-
-/// The window, and what of it is granted to callers.
-#[derive(Debug)]
-struct Memory {
-    window: Window,
-    granted: Granted,
 }
 
 impl Machine {
@@ -166,32 +145,8 @@ impl Machine {
         self.opened
     }
 
-    pub(crate) fn reclaimed(&self) -> u64 {
-        self.trial.as_ref().map_or(0, |trial| trial.reclaimed)
-    }
-
-    pub(crate) fn in_flight(&self) -> u32 {
-        let probes = self.trial.as_ref().map_or(0, |trial| trial.in_flight.len());
-        u32::try_from(probes).unwrap_or(u32::MAX)
-    }
-
-    /// What is granted of the window, if there is one.
-    pub(crate) fn granted(&mut self) -> Option<&mut Granted> {
-        self.memory.as_mut().map(|memory| &mut memory.granted)
-    }
-
     pub(crate) const fn history(&self) -> &History {
         &self.history
-    }
-
-    /// As of the last call of [`roll`](Self::roll).
-    pub(crate) fn counts(&self) -> Counts {
-        let run = self.counts.consecutive_failures;
-        match self.window() {
-            _ if !self.is_counting() => self.counts,
-            Some(window) => Counts { consecutive_failures: run, ..window.counts() },
-            None => Counts { failure: run.into(), consecutive_failures: run, ..Counts::default() },
-        }
     }
 
     pub(crate) fn flags(&self) -> Flags {
@@ -202,62 +157,6 @@ impl Machine {
             sliced: matches!(policy.window, Some(Span::Time { .. })),
             dry_run: policy.dry_run,
             own_kinds: !policy.verdicts.is_empty(),
-        }
-    }
-
-    /// One more good verdict would change nothing.
-    ///
-    /// A full window of nothing but good verdicts looks the same after one more of them.
-    fn is_quiet(&self) -> bool {
-        match (&self.state, self.window()) {
-            (State::Disabled, _) => true,
-            _ if !self.is_counting() || self.counts.consecutive_failures > 0 => false,
-            (_, None) => true,
-            (_, Some(Window::Ring(ring))) => ring.is_full() && ring.counts().is_clean(),
-            (_, Some(Window::Slices(_))) => false,
-        }
-    }
-
-    /// How many good verdicts may come before the machine has to look again.
-    pub(crate) fn room(&self) -> Room {
-        let Some(window) = self.window() else { return Room::None };
-        if !self.is_counting() || self.counts.consecutive_failures > 0 || self.is_quiet() {
-            return Room::None;
-        }
-        let mut next = self.counts();
-        next.add(Outcome::GOOD, 1);
-        let looms = |rule| self.announced & bit(rule) == 0;
-        if trip::rules_met(&self.policy, next).any(looms) {
-            return Room::None;
-        }
-        let safe = trip::safe_good(&self.policy, self.counts());
-        match window {
-            Window::Ring(ring) => {
-                let many = safe.min(ring.room_for_good().into());
-                if many == 0 { Room::None } else { Room::Some { many, slice_end: None } }
-            }
-            // Divided among threads a part of it would be lost, so it is all or nothing.
-            Window::Slices(slices) if safe == u64::MAX => match slices.slice_end() {
-                None => Room::None,
-                slice_end => Room::Some { many: safe, slice_end },
-            },
-            Window::Slices(_) => Room::None,
-        }
-    }
-
-    /// Books good verdicts that were granted by [`room`](Self::room).
-    pub(crate) fn book_good(&mut self, many: u64) {
-        if let Some(memory) = &mut self.memory {
-            memory.window.push_good(many);
-        }
-    }
-
-    /// Forgets what is too old, where verdicts are counted by time.
-    pub(crate) fn roll(&mut self, tick: i64) {
-        if self.is_counting()
-            && let Some(memory) = &mut self.memory
-        {
-            memory.window.roll(tick);
         }
     }
 
@@ -304,16 +203,6 @@ impl Machine {
         }
     }
 
-    /// A permit ends without a verdict: a probe's slot is free again.
-    pub(crate) fn release(&mut self, (period, ordinal): (Period, Ordinal)) {
-        if self.state == State::HalfOpen
-            && period == self.period
-            && let Some(trial) = &mut self.trial
-        {
-            trial.in_flight.retain(|probe| probe.ordinal != ordinal);
-        }
-    }
-
     /// Lets time alone do what it does: leases and half-open periods end.
     pub(crate) fn expire(&mut self, moment: Moment, events: &mut Vec<Event>) {
         self.roll(moment.tick);
@@ -333,14 +222,6 @@ impl Machine {
         self.until = Some(until.unwrap_or_else(|| self.open_end(moment.tick)));
     }
 
-    /// Half-open by hand; false where that is no way to go.
-    pub(crate) fn half_open(&mut self, moment: Moment, events: &mut Vec<Event>) -> bool {
-        if self.state == State::Open {
-            self.start_half_open(moment, events);
-        }
-        self.state == State::HalfOpen
-    }
-
     /// To a state that only a hand leads to.
     pub(crate) fn switch(&mut self, state: State, events: &mut Vec<Event>) {
         if self.state != state {
@@ -350,206 +231,6 @@ impl Machine {
 
     pub(crate) fn reset(&mut self, events: &mut Vec<Event>) {
         self.close(Now::Unread, events);
-    }
-
-    /// Puts another policy in force; state, counts and permits stay.
-    pub(crate) fn reconfigure(&mut self, policy: Arc<Policy>) {
-        if policy.window != self.policy.window {
-            let old = self.memory.take();
-            let mut next = window(&policy).map(Memory::new);
-            if let (Some(next), Some(old)) = (&mut next, old) {
-                next.window.take_over(&old.window);
-                // The cells go on counting grants from here.
-                next.granted = old.granted;
-            }
-            self.memory = next.map(Box::new);
-        }
-        self.policy = policy;
-    }
-
-    fn window(&self) -> Option<&Window> {
-        self.memory.as_ref().map(|memory| &memory.window)
-    }
-
-    const fn is_counting(&self) -> bool {
-        matches!(self.state, State::Closed | State::MetricsOnly)
-    }
-
-    fn probes_are_timed(&self) -> bool {
-        self.policy.probe_lease.is_some() || self.policy.half_open_max.is_some()
-    }
-
-    fn start_half_open(&mut self, moment: Moment, events: &mut Vec<Event>) {
-        self.enter(State::HalfOpen, Now::At(moment), events);
-        let max = self.policy.half_open_max.as_ref();
-        self.until = max.map(|max| moment.tick.saturating_add(nanos(max.time)));
-    }
-
-    /// Ends a half-open period that is over; true if it was.
-    fn end_half_open(&mut self, moment: Moment, events: &mut Vec<Event>) -> bool {
-        let Some(max) = self.policy.half_open_max else { return false };
-        // A period that a reconfiguration gave its limit has no end yet: it starts now.
-        let until = self.until.unwrap_or(moment.tick.saturating_add(nanos(max.time)));
-        self.until = Some(until);
-        if moment.tick < until {
-            return false;
-        }
-        // As if somebody had looked right then.
-        let end = Now::At(moment.back_to(until));
-        match max.then {
-            AfterHalfOpen::Open => self.reopen(end, events),
-            AfterHalfOpen::Closed => self.close(end, events),
-        }
-        true
-    }
-
-    fn admit_probe(&mut self, now: Now, events: &mut Vec<Event>) -> Admission {
-        if let Some(tick) = now.tick() {
-            self.reclaim(tick, events);
-        }
-        let taken = self.counts.total().saturating_add(self.in_flight().into());
-        if taken >= self.policy.probes.into() {
-            // A reconfiguration may have asked for fewer probes than have answered already.
-            if self.in_flight() == 0 {
-                return self.admit_judged(now, events);
-            }
-            let probes = self.trial.iter().flat_map(|trial| &trial.in_flight);
-            let oldest = probes.map(|probe| probe.until).min();
-            let rest = match (oldest, now.tick()) {
-                (Some(until), Some(tick)) if until < i64::MAX => Some(left(until, tick)),
-                _ => None,
-            };
-            return Admission::Rejected(Rejection::half_open_full(rest));
-        }
-        let lease = match (self.policy.probe_lease, now.tick()) {
-            (Some(lease), Some(tick)) => tick.saturating_add(nanos(lease)),
-            _ => i64::MAX,
-        };
-        let trial = self.trial.get_or_insert_default();
-        let ordinal = trial.next;
-        trial.next += 1;
-        trial.in_flight.push(Probe { ordinal, until: lease });
-        Admission::Admitted(self.period, ordinal)
-    }
-
-    /// Admits to what becomes of a half-open period in which nothing is left to wait for.
-    fn admit_judged(&mut self, now: Now, events: &mut Vec<Event>) -> Admission {
-        match trip::judge_probes(&self.policy, self.counts, self.bad_probes()) {
-            ProbeVerdict::Close => self.close(now, events),
-            _ if matches!(now, Now::Unread) => return Admission::NeedsTime,
-            ProbeVerdict::Reopen | ProbeVerdict::Wait => self.reopen(now, events),
-        }
-        self.admit(now, events)
-    }
-
-    /// Takes the slots of probes whose lease is over.
-    fn reclaim(&mut self, tick: i64, events: &mut Vec<Event>) {
-        let Some(trial) = &mut self.trial else { return };
-        let before = trial.in_flight.len();
-        trial.in_flight.retain(|probe| tick < probe.until);
-        for _ in trial.in_flight.len()..before {
-            trial.reclaimed += 1;
-            events.push(Event::ProbeReclaimed { period: self.period.number() });
-        }
-    }
-
-    fn record_call(&mut self, outcome: Outcome, now: Now, events: &mut Vec<Event>) -> Recorded {
-        let is_sliced = matches!(self.window(), Some(Window::Slices(_)));
-        match now {
-            Now::Unread if is_sliced => return Recorded::NeedsTime,
-            Now::At(moment) => self.roll(moment.tick),
-            Now::Unread | Now::Unreadable => {}
-        }
-        if self.state == State::Closed && matches!(now, Now::Unread) && self.would_trip(outcome) {
-            return Recorded::NeedsTime;
-        }
-        self.counts.consecutive_failures = self.run_after(outcome);
-        if let Some(memory) = &mut self.memory {
-            memory.window.push(outcome);
-        }
-        self.reconsider(now, events);
-        Recorded::Counted
-    }
-
-    /// Tells of the rules that hold, and opens a closed breaker if one does.
-    pub(crate) fn reconsider(&mut self, now: Now, events: &mut Vec<Event>) {
-        if !self.is_counting() {
-            return;
-        }
-        let counts = self.counts();
-        let trips = trip::rules_met(&self.policy, counts).next().is_some();
-        self.announce(counts, events);
-        if trips && self.state == State::Closed {
-            self.enter(State::Open, now, events);
-            self.until = now.tick().map(|tick| self.open_end(tick));
-        }
-    }
-
-    /// A verdict would open the breaker; of a count window, or of a run of failures.
-    fn would_trip(&self, outcome: Outcome) -> bool {
-        let run = self.run_after(outcome);
-        let counts = match self.window() {
-            Some(Window::Ring(ring)) => ring.preview(outcome),
-            _ => Counts { failure: run.into(), ..Counts::default() },
-        };
-        let counts = Counts { consecutive_failures: run, ..counts };
-        trip::rules_met(&self.policy, counts).next().is_some()
-    }
-
-    /// Tells of the rules that hold, each once until the counts start again.
-    fn announce(&mut self, counts: Counts, events: &mut Vec<Event>) {
-        for rule in trip::rules_met(&self.policy, counts) {
-            if self.announced & bit(rule) == 0 {
-                self.announced |= bit(rule);
-                events.push(Event::Threshold { rule, counts });
-            }
-        }
-    }
-
-    fn record_probe(
-        &mut self,
-        ordinal: Ordinal,
-        outcome: Outcome,
-        now: Now,
-        events: &mut Vec<Event>,
-    ) -> Recorded {
-        if matches!(now, Now::Unread) && self.probes_are_timed() {
-            return Recorded::NeedsTime;
-        }
-        if let Now::At(moment) = now {
-            if self.end_half_open(moment, events) {
-                return Recorded::Stale;
-            }
-            self.reclaim(moment.tick, events);
-        }
-        let mut in_flight = self.trial.iter().flat_map(|trial| &trial.in_flight);
-        let Some(place) = in_flight.position(|probe| probe.ordinal == ordinal) else {
-            return Recorded::Stale;
-        };
-        let mut counts = self.counts;
-        counts.add(outcome, 1);
-        counts.consecutive_failures = self.run_after(outcome);
-        let is_bad = outcome.failed || (outcome.slow && self.policy.slow_rate.is_some());
-        let bad = self.bad_probes() + u32::from(is_bad);
-        let judged = trip::judge_probes(&self.policy, counts, bad);
-        if judged == ProbeVerdict::Reopen && matches!(now, Now::Unread) {
-            return Recorded::NeedsTime;
-        }
-        self.counts = counts;
-        if let Some(trial) = &mut self.trial {
-            trial.bad = bad;
-            trial.in_flight.swap_remove(place);
-        }
-        match judged {
-            ProbeVerdict::Wait => {}
-            ProbeVerdict::Close => self.close(now, events),
-            ProbeVerdict::Reopen => self.reopen(now, events),
-        }
-        Recorded::Counted
-    }
-
-    fn bad_probes(&self) -> u32 {
-        self.trial.as_ref().map_or(0, |trial| trial.bad)
     }
 
     const fn run_after(&self, outcome: Outcome) -> u32 {
@@ -598,25 +279,4 @@ impl Machine {
             events.push(Event::Transition { from, to, at, period, counts });
         }
     }
-}
-
-const fn bit(rule: crate::Rule) -> u8 {
-    1 << rule as u8
-}
-
-impl Memory {
-    fn new(window: Window) -> Self {
-        Self { window, granted: Granted::default() }
-    }
-}
-
-fn window(policy: &Policy) -> Option<Window> {
-    let window = match policy.window? {
-        Span::Count(size) => Window::Ring(Ring::new(size)),
-        Span::Time { length, slices } => {
-            let slice: Duration = length / slices;
-            Window::Slices(Slices::new(slices, nanos(slice)))
-        }
-    };
-    Some(window)
 }
