@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The environment variable that names a folder with more scenarios.
 pub const FOLDER_VARIABLE: &str = "BACKSTOP_SCENARIOS";
@@ -52,6 +52,20 @@ pub struct File {
     pub theme: Option<String>,
     /// Values that stand under each case.
     pub defaults: Option<Value>,
+}
+
+impl File {
+    /// The case with the file's defaults under it, one level deep.
+    pub fn with_defaults(&self, case: &Value) -> Value {
+        let mut merged = self.defaults.clone().unwrap_or_else(|| Value::Object(Map::new()));
+        for (key, value) in case.as_object().into_iter().flatten() {
+            match (merged.get_mut(key).and_then(Value::as_object_mut), value.as_object()) {
+                (Some(under), Some(over)) => under.extend(over.clone()),
+                _ => merged[key] = value.clone(),
+            }
+        }
+        merged
+    }
 }
 
 /// Runs every case of `<manifest_dir>/tests/scenarios` and of `$BACKSTOP_SCENARIOS/<folder>`.

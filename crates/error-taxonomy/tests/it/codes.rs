@@ -3,52 +3,6 @@ use std::io::{self, ErrorKind};
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind, Severity, Transience, codes};
 use proptest::prelude::*;
 
-/// Every kind of the standard library that can be named.
-pub(crate) const IO_KINDS: &[ErrorKind] = {
-    use ErrorKind as K;
-    &[
-        K::NotFound,
-        K::PermissionDenied,
-        K::ConnectionRefused,
-        K::ConnectionReset,
-        K::HostUnreachable,
-        K::NetworkUnreachable,
-        K::ConnectionAborted,
-        K::NotConnected,
-        K::AddrInUse,
-        K::AddrNotAvailable,
-        K::NetworkDown,
-        K::BrokenPipe,
-        K::AlreadyExists,
-        K::WouldBlock,
-        K::NotADirectory,
-        K::IsADirectory,
-        K::DirectoryNotEmpty,
-        K::ReadOnlyFilesystem,
-        K::StaleNetworkFileHandle,
-        K::InvalidInput,
-        K::InvalidData,
-        K::TimedOut,
-        K::WriteZero,
-        K::StorageFull,
-        K::NotSeekable,
-        K::QuotaExceeded,
-        K::FileTooLarge,
-        K::ResourceBusy,
-        K::ExecutableFileBusy,
-        K::Deadlock,
-        K::CrossesDevices,
-        K::TooManyLinks,
-        K::InvalidFilename,
-        K::ArgumentListTooLong,
-        K::Interrupted,
-        K::Unsupported,
-        K::UnexpectedEof,
-        K::OutOfMemory,
-        K::Other,
-    ]
-};
-
 #[test]
 fn io_errors_classify_by_kind_whatever_their_text() {
     let plain = io::Error::from(ErrorKind::ConnectionReset);

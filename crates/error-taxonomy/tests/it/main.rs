@@ -17,8 +17,6 @@ mod drivers;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
-mod forms;
-#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod policy;

@@ -14,10 +14,10 @@ use backstop_error_taxonomy::thresholds::{Counted, EventCounts};
 use backstop_error_taxonomy::{
     AlertAfter, Class, Component, Decision, Environment, Error, Kind, Policy, Site,
 };
+use backstop_testkit::errors::{self, axis, known};
 use serde_json::{Map, Value, json};
 
-use crate::forms;
-use crate::scenarios::{Outcome, Stop, axis, fail, fits, known};
+use crate::scenarios::{Outcome, fail, fits};
 
 /// Rules that are run in every order; above it in every rotation.
 const PERMUTED_MAX: usize = 6;
@@ -94,7 +94,7 @@ fn draft(case: &Value, rules: Vec<Value>) -> Outcome<Draft> {
             form.insert(key.to_owned(), value.clone());
         }
     }
-    serde_json::from_value(Value::Object(form)).map_err(|error| Stop::Failed(error.to_string()))
+    serde_json::from_value(Value::Object(form)).map_err(|error| error.to_string())
 }
 
 fn check_refusal(refused: &BuildError, expect: &Value) -> Outcome<()> {
@@ -125,7 +125,7 @@ fn check_query(case: &Value, policy: &Policy, query: &Value) -> Outcome<()> {
     let mut runs: BTreeMap<String, u64> = BTreeMap::new();
     runs.extend(site.strategy.map(|strategy| (strategy.to_owned(), 1)));
     let recovery = carry_out(case, &decision, class, &mut runs);
-    let expect = query["expect"].as_object().ok_or(Stop::Failed("expect is no object".into()))?;
+    let expect = query["expect"].as_object().ok_or("expect is no object".to_owned())?;
     for (key, want) in expect {
         let got = match key.as_str() {
             "rule" => json!(named_rule(case, &decision, want)),
@@ -226,11 +226,11 @@ fn ending(recovery: &Recovery<()>) -> &'static str {
 }
 
 fn class_of(error: &Value, given: &Value, component: Component) -> Outcome<Class> {
-    let mut classifier = forms::classifier();
+    let mut classifier = errors::classifier();
     if let Some(stated) = given.get("default_transience") {
         classifier = classifier.with_default(component, axis(stated)?);
     }
-    match forms::error_of(error, given)? {
+    match errors::error_of(error, given)? {
         Some(error) => Ok(classifier.classify_at(&*error, component)),
         None => fail(format!("{error} is no error")),
     }
@@ -258,7 +258,7 @@ fn site_of(given: &Value) -> Outcome<Site<'_>> {
         Some(value) => value
             .as_u64()
             .and_then(|n| u32::try_from(n).ok())
-            .ok_or_else(|| Stop::Failed(format!("{key} is no count"))),
+            .ok_or_else(|| format!("{key} is no count")),
     };
     let component = given.get("component").map_or(Ok(Component::SYSTEM), axis)?;
     let op = given.get("op").and_then(Value::as_str).unwrap_or("scenario");
@@ -352,7 +352,7 @@ fn orders(rules: Vec<Value>) -> Vec<Vec<Value>> {
 }
 
 fn list(value: &Value) -> Outcome<&Vec<Value>> {
-    value.as_array().ok_or_else(|| Stop::Failed(format!("{value} is no list")))
+    value.as_array().ok_or_else(|| format!("{value} is no list"))
 }
 
 fn optional_list<'c>(case: &'c Value, key: &str) -> Outcome<&'c [Value]> {

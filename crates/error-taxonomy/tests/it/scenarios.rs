@@ -4,25 +4,22 @@ use std::error::Error as StdError;
 
 use backstop_error_taxonomy::facts::Key;
 use backstop_error_taxonomy::{Class, Classify, Component, Error, Site, decide};
+use backstop_testkit::errors::{self, axis, known};
 use backstop_testkit::scenarios::{self, File, Verdict};
 use serde_json::{Value, json};
 
-use crate::{forms, policy_suite};
+use crate::policy_suite;
 
 #[test]
 fn scenarios() {
     scenarios::run("error-taxonomy", env!("CARGO_MANIFEST_DIR"), run);
 }
 
-/// Why a case did not pass.
-pub(crate) enum Stop {
-    Failed(String),
-}
-
-pub(crate) type Outcome<T> = Result<T, Stop>;
+/// Or why a case did not pass.
+pub(crate) type Outcome<T> = Result<T, String>;
 
 pub(crate) fn fail<T>(why: impl Into<String>) -> Outcome<T> {
-    Err(Stop::Failed(why.into()))
+    Err(why.into())
 }
 
 fn run(file: &File, case: &Value) -> Verdict {
@@ -30,7 +27,7 @@ fn run(file: &File, case: &Value) -> Verdict {
         // Needs the retry loop as well; the trading host runs it.
         return Verdict::Elsewhere;
     }
-    let case = &under_defaults(file, case);
+    let case = &file.with_defaults(case);
     let outcome = match file.theme.as_deref() {
         Some("classification") => classification(case),
         Some("policy") => policy_suite::run(case),
@@ -38,20 +35,8 @@ fn run(file: &File, case: &Value) -> Verdict {
     };
     match outcome {
         Ok(()) => Verdict::Passed,
-        Err(Stop::Failed(why)) => Verdict::Failed(why),
+        Err(why) => Verdict::Failed(why),
     }
-}
-
-/// The case with the file's defaults under it, one level deep.
-fn under_defaults(file: &File, case: &Value) -> Value {
-    let mut merged = file.defaults.clone().unwrap_or_else(|| json!({}));
-    for (key, value) in case.as_object().into_iter().flatten() {
-        match (merged.get_mut(key).and_then(Value::as_object_mut), value.as_object()) {
-            (Some(under), Some(over)) => under.extend(over.clone()),
-            _ => merged[key] = value.clone(),
-        }
-    }
-    merged
 }
 
 fn classification(case: &Value) -> Outcome<()> {
@@ -78,7 +63,7 @@ fn classification(case: &Value) -> Outcome<()> {
         return check(&case["error"], given, &case["expect"]);
     };
     let (mut held, mut misses) = (0_u32, Vec::new());
-    let rows = table.as_array().ok_or(Stop::Failed("table is not a list".into()))?;
+    let rows = table.as_array().ok_or("table is not a list".to_owned())?;
     for row in rows {
         let error = match case.get("form").and_then(Value::as_str) {
             Some(form) if !row[0].is_object() => json!({ form: row[0] }),
@@ -90,7 +75,7 @@ fn classification(case: &Value) -> Outcome<()> {
         };
         match check(&error, given, &expect) {
             Ok(()) => held += 1,
-            Err(Stop::Failed(why)) => misses.push(format!("{error}: {why}")),
+            Err(why) => misses.push(format!("{error}: {why}")),
         }
     }
     let share = case.get("min_agreement").and_then(Value::as_f64).unwrap_or(1.0);
@@ -100,13 +85,13 @@ fn classification(case: &Value) -> Outcome<()> {
 
 fn check(error: &Value, given: &Value, expect: &Value) -> Outcome<()> {
     let site = site_of(given)?;
-    let mut classifier = forms::classifier();
+    let mut classifier = errors::classifier();
     if let Some(stated) = given.get("default_transience") {
         classifier = classifier.with_default(site.component, axis(stated)?);
     }
     let failure = match error.get("wire") {
         Some(form) => Some(read(error, form)?),
-        None => forms::error_of(error, given)?,
+        None => errors::error_of(error, given)?,
     };
     let failure = match (failure, expect.is_null()) {
         (Some(failure), false) => failure,
@@ -117,7 +102,7 @@ fn check(error: &Value, given: &Value, expect: &Value) -> Outcome<()> {
     let class = classifier.classify_at(&*failure, site.component);
     let ours = failure.downcast_ref::<Error>();
     let decision = decide(class, &site);
-    for (key, want) in expect.as_object().ok_or(Stop::Failed("expect is no object".into()))? {
+    for (key, want) in expect.as_object().ok_or("expect is no object".to_owned())? {
         let got = match key.as_str() {
             "kind" => json!(decision.class.kind().as_str()),
             "transience" => json!(decision.class.transience().as_str()),
@@ -142,7 +127,7 @@ fn check(error: &Value, given: &Value, expect: &Value) -> Outcome<()> {
 fn read(error: &Value, form: &Value) -> Outcome<Box<dyn StdError + Send + Sync>> {
     known(error, &["wire", "display"])?;
     let read: Result<Error, _> = serde_json::from_value(form.clone());
-    read.map(Into::into).map_err(|why| Stop::Failed(format!("{form}: {why}")))
+    read.map(Into::into).map_err(|why| format!("{form}: {why}"))
 }
 
 /// What an operation at `site` returns when it fails with `class`.
@@ -204,7 +189,7 @@ fn site_of(given: &Value) -> Outcome<Site<'static>> {
         Some(value) => value
             .as_u64()
             .and_then(|n| u32::try_from(n).ok())
-            .ok_or_else(|| Stop::Failed(format!("{key} is no count"))),
+            .ok_or_else(|| format!("{key} is no count")),
     };
     // The component never changes a decision without rules; own names are constants of a bot.
     let component = match given.get("component").and_then(Value::as_str) {
@@ -228,16 +213,4 @@ fn delay_s(class: Class, site: &Site<'_>, given: &Value) -> Outcome<f64> {
     let delay = number("base_s", 1.0) * number("factor", 2.0).powi(exponent);
     let hint = class.retry_after().map_or(0.0, |hint| hint.as_secs_f64());
     Ok(delay.min(number("max_s", 30.0)).max(hint))
-}
-
-pub(crate) fn axis<T: std::str::FromStr<Err: std::fmt::Display>>(value: &Value) -> Outcome<T> {
-    value.as_str().unwrap_or_default().parse().map_err(|e: T::Err| Stop::Failed(e.to_string()))
-}
-
-pub(crate) fn known(object: &Value, keys: &[&str]) -> Outcome<()> {
-    let fields = object.as_object().ok_or_else(|| Stop::Failed(format!("{object} no object")))?;
-    match fields.keys().find(|key| !keys.contains(&key.as_str())) {
-        Some(key) => fail(format!("unknown key `{key}`")),
-        None => Ok(()),
-    }
 }

@@ -128,7 +128,7 @@ fn particular_sqlstates_differ_from_their_class() {
 
 #[test]
 fn every_io_kind_says_something_but_other() {
-    for kind in crate::codes::IO_KINDS {
+    for kind in backstop_testkit::errors::IO_KINDS {
         let says_nothing = codes::io(*kind).kind() == Kind::Other;
         assert_eq!(says_nothing, *kind == ErrorKind::Other, "{kind:?}");
     }

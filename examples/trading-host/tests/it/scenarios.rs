@@ -65,9 +65,15 @@ fn file() -> File {
 /// Why a case did not pass.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// The slice cannot express it yet.
+    /// The host cannot express it yet.
     Pending,
     Failed(String),
+}
+
+impl From<String> for Stop {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
 }
 
 pub(crate) type Outcome<T> = Result<T, Stop>;
@@ -77,7 +83,7 @@ fn fail<T>(why: impl Into<String>) -> Outcome<T> {
 }
 
 fn one(file: &File, case: &Value) -> Verdict {
-    let case = &under_defaults(file, case);
+    let case = &file.with_defaults(case);
     let outcome = if case["kind"] == "retry_around_breaker" {
         around_breaker::run(case)
     } else if case.get("outcomes").is_some() {
@@ -90,18 +96,6 @@ fn one(file: &File, case: &Value) -> Verdict {
         Err(Stop::Pending) => Verdict::Pending,
         Err(Stop::Failed(why)) => Verdict::Failed(why),
     }
-}
-
-/// The case with the file's defaults under it, one level deep.
-fn under_defaults(file: &File, case: &Value) -> Value {
-    let mut merged = file.defaults.clone().unwrap_or_else(|| json!({}));
-    for (key, value) in case.as_object().into_iter().flatten() {
-        match (merged.get_mut(key).and_then(Value::as_object_mut), value.as_object()) {
-            (Some(under), Some(over)) => under.extend(over.clone()),
-            _ => merged[key] = value.clone(),
-        }
-    }
-    merged
 }
 
 /// An object without other keys than these; of the pending ones, none may stand there.

@@ -1,16 +1,14 @@
 //! A retry whose attempts fail as listed, each judged by the taxonomy at its site.
 
-use std::{cell::RefCell, collections::BTreeMap, io::ErrorKind, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use backstop_clock::{Clock, Timestamp};
-use backstop_error_taxonomy::{
-    Action, Class, Classify, Component, Decision, Effect, Kind, Severity, Site, codes, decide,
-    venue::Ccxt,
-};
+use backstop_error_taxonomy::{Action, Class, Classify, Component, Decision, Site, decide};
 use backstop_retry_backoff::{
     Attempt, Elapsed, Finished, Guard, Jitter, Policy, Retry, RetryAfter, Schedule, StopReason,
     Stopped, sending,
 };
+use backstop_testkit::errors;
 use rand::{SeedableRng, rngs::SmallRng};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -184,7 +182,7 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
     let (none, given) = (json!({}), case.get("given"));
     let given = given.unwrap_or(&none);
     let keys = ["component", "op", "idempotent", "max_attempts", "backoff", "default_transience"];
-    known(given, &keys, &["attempt", "phase", "env", "venue_table"])?;
+    known(given, &[&keys[..], &["venue_table"]].concat(), &["attempt", "phase", "env"])?;
     let attempts_max = given.get("max_attempts").map_or(Ok(4), count)?;
     let is_idempotent = given.get("idempotent") == Some(&json!(true));
     let component = match given.get("component").and_then(Value::as_str) {
@@ -208,16 +206,9 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
     let guard = if is_idempotent { Guard::READ } else { Guard::Once(()) };
     let retry = Retry::new(policy).map_err(|error| Stop::Failed(error.to_string()))?;
 
-    let stated = given.get("default_transience");
-    let outcomes = list(&case["outcomes"])?.iter().map(|outcome| {
-        if outcome == "ok" {
-            return Ok(None);
-        }
-        let class = class_of(outcome)?;
-        match stated.filter(|_| class.kind() == Kind::Other) {
-            Some(stated) => Ok(Some(class.with_transience(axis(stated)?))),
-            None => Ok(Some(class)),
-        }
+    let outcomes = list(&case["outcomes"])?.iter().map(|outcome| match outcome.as_str() {
+        Some("ok") => Ok(None),
+        _ => class_of(outcome, given, component).map(Some),
     });
     let outcomes = outcomes.collect::<Outcome<Vec<_>>>()?;
     if outcomes.is_empty() {
@@ -235,79 +226,14 @@ fn decimal(case: &Value, key: &str) -> Outcome<Decimal> {
     digits.parse().map_err(|error| Stop::Failed(format!("{key}: {error}")))
 }
 
-fn class_of(error: &Value) -> Outcome<Class> {
-    // Text never influences the class, so it is not even passed on.
-    let has = |key| error.get(key).is_some();
-    if has("kind") {
-        return hand_built(error);
+/// The class of a form, by a classifier that knows the component's default.
+fn class_of(form: &Value, given: &Value, component: Component) -> Outcome<Class> {
+    let mut classifier = errors::classifier();
+    if let Some(stated) = given.get("default_transience") {
+        classifier = classifier.with_default(component, errors::axis(stated)?);
     }
-    if has("io") {
-        known(error, &["io", "display"], &[])?;
-        let name = error["io"].as_str().unwrap_or_default();
-        return io_kind(name).map(codes::io);
+    match errors::error_of(form, given)? {
+        Some(error) => Ok(classifier.classify_at(&*error, component)),
+        None => fail(format!("{form} is no error")),
     }
-    if has("ccxt") {
-        known(error, &["ccxt", "display"], &[])?;
-        return axis::<Ccxt>(&error["ccxt"]).map(Ccxt::class);
-    }
-    if has("http") {
-        let later = ["retry_after_date", "now"];
-        known(error, &["http", "retry_after_s", "not_processed", "display"], &later)?;
-        let status = error["http"].as_u64().and_then(|status| u16::try_from(status).ok());
-        let status = status.ok_or_else(|| Stop::Failed("no status".to_owned()))?;
-        let hint = error.get("retry_after_s").and_then(Value::as_f64);
-        let class = codes::http(status, hint.map(Duration::from_secs_f64));
-        let is_unprocessed = error.get("not_processed") == Some(&json!(true));
-        return Ok(if is_unprocessed { class.with_effect(Effect::NotApplied) } else { class });
-    }
-    match error.as_object().and_then(|fields| fields.keys().find(|key| *key != "display")) {
-        Some(form) => match form.as_str() {
-            "opaque" => Ok(Class::of(Kind::Other)),
-            "timeout" => Ok(Class::of(Kind::Timeout)),
-            "mismatch" => Ok(Class::of(Kind::Inconsistent)),
-            "breaker_open" => Ok(Class::of(Kind::Unavailable).refused_by_breaker()),
-            "sqlite" | "http_client" | "sqlstate" | "db" | "grpc" | "kafka" | "kafka_client"
-            | "kafka_txn" | "json" | "mode" | "task" | "venue" | "code" | "parse" | "wrap"
-            | "inner" | "wire" | "status" => Err(Stop::Pending),
-            other => fail(format!("unknown error form `{other}`")),
-        },
-        None => fail(format!("{error} is no error form")),
-    }
-}
-
-fn hand_built(error: &Value) -> Outcome<Class> {
-    known(error, &["kind", "transience", "effect", "severity", "display"], &["retry_after_s"])?;
-    let mut class = Class::of(axis(&error["kind"])?);
-    if let Some(transience) = error.get("transience") {
-        class = class.with_transience(axis(transience)?);
-    }
-    if let Some(effect) = error.get("effect") {
-        class = class.with_effect(axis(effect)?);
-    }
-    if let Some(severity) = error.get("severity") {
-        class = class.with_severity_floor(axis::<Severity>(severity)?);
-    }
-    Ok(class)
-}
-
-fn axis<T: std::str::FromStr<Err: std::fmt::Display>>(value: &Value) -> Outcome<T> {
-    value.as_str().unwrap_or_default().parse().map_err(|e: T::Err| Stop::Failed(e.to_string()))
-}
-
-fn io_kind(name: &str) -> Outcome<ErrorKind> {
-    macro_rules! named {
-        ($($kind:ident)*) => {
-            match name {
-                $(stringify!($kind) => Ok(ErrorKind::$kind),)*
-                _ => fail(format!("unknown io kind `{name}`")),
-            }
-        };
-    }
-    named!(NotFound PermissionDenied ConnectionRefused ConnectionReset HostUnreachable
-        NetworkUnreachable ConnectionAborted NotConnected AddrInUse AddrNotAvailable NetworkDown
-        BrokenPipe AlreadyExists WouldBlock NotADirectory IsADirectory DirectoryNotEmpty
-        ReadOnlyFilesystem StaleNetworkFileHandle InvalidInput InvalidData TimedOut WriteZero
-        StorageFull NotSeekable QuotaExceeded FileTooLarge ResourceBusy ExecutableFileBusy
-        Deadlock CrossesDevices TooManyLinks InvalidFilename ArgumentListTooLong Interrupted
-        Unsupported UnexpectedEof OutOfMemory Other)
 }

@@ -1,8 +1,9 @@
-//! The error forms of the scenarios, as errors that the classifier is asked about.
+//! Errors as the scenarios describe them, and what the taxonomy's classifier says of them.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use backstop_error_taxonomy::codes::{self, Grpc};
@@ -13,9 +14,56 @@ use backstop_error_taxonomy::venue::{Ccxt, Entry, Table};
 use backstop_error_taxonomy::{Class, Classifier, Classify, Effect, Kind, Severity, Stated};
 use serde_json::Value;
 
-use crate::scenarios::{Outcome, Stop, axis, fail, known};
+/// What is wrong with a form, in words.
+type Read<T> = Result<T, String>;
 
 type Boxed = Box<dyn StdError + Send + Sync>;
+
+/// Every kind of the standard library that can be named.
+pub const IO_KINDS: &[ErrorKind] = {
+    use ErrorKind as K;
+    &[
+        K::NotFound,
+        K::PermissionDenied,
+        K::ConnectionRefused,
+        K::ConnectionReset,
+        K::HostUnreachable,
+        K::NetworkUnreachable,
+        K::ConnectionAborted,
+        K::NotConnected,
+        K::AddrInUse,
+        K::AddrNotAvailable,
+        K::NetworkDown,
+        K::BrokenPipe,
+        K::AlreadyExists,
+        K::WouldBlock,
+        K::NotADirectory,
+        K::IsADirectory,
+        K::DirectoryNotEmpty,
+        K::ReadOnlyFilesystem,
+        K::StaleNetworkFileHandle,
+        K::InvalidInput,
+        K::InvalidData,
+        K::TimedOut,
+        K::WriteZero,
+        K::StorageFull,
+        K::NotSeekable,
+        K::QuotaExceeded,
+        K::FileTooLarge,
+        K::ResourceBusy,
+        K::ExecutableFileBusy,
+        K::Deadlock,
+        K::CrossesDevices,
+        K::TooManyLinks,
+        K::InvalidFilename,
+        K::ArgumentListTooLong,
+        K::Interrupted,
+        K::Unsupported,
+        K::UnexpectedEof,
+        K::OutOfMemory,
+        K::Other,
+    ]
+};
 
 /// An error that has a class of its own.
 #[derive(Debug)]
@@ -59,14 +107,17 @@ impl StdError for Opaque {
 }
 
 /// A classifier that knows the errors of this file.
-pub(crate) fn classifier() -> Classifier {
+pub fn classifier() -> Classifier {
     Classifier::standard().register::<Classed>()
 }
 
 /// The error that a form describes, or nothing for a code that is none.
 ///
 /// Text never influences the class, so `display` is allowed everywhere and not even passed on.
-pub(crate) fn error_of(form: &Value, given: &Value) -> Outcome<Option<Boxed>> {
+///
+/// # Errors
+/// What is wrong with the form.
+pub fn error_of(form: &Value, given: &Value) -> Read<Option<Boxed>> {
     let Some(fields) = form.as_object() else {
         return fail(format!("an error is an object, not {form}"));
     };
@@ -75,7 +126,7 @@ pub(crate) fn error_of(form: &Value, given: &Value) -> Outcome<Option<Boxed>> {
         .into_iter()
         .find(|name| has(name))
         .or_else(|| fields.keys().map(String::as_str).find(|key| *key != "display"))
-        .ok_or_else(|| Stop::Failed(format!("{form} is no error form")))?;
+        .ok_or_else(|| format!("{form} is no error form"))?;
     match name {
         // These are errors of the standard library.
         "io" => {
@@ -93,7 +144,7 @@ pub(crate) fn error_of(form: &Value, given: &Value) -> Outcome<Option<Boxed>> {
 }
 
 /// The class of a form that names a code or a failure of a driver.
-fn class_of(form: &Value, name: &str, given: &Value) -> Outcome<Option<Class>> {
+fn class_of(form: &Value, name: &str, given: &Value) -> Read<Option<Class>> {
     let keys = |more: &[&str]| known(form, &[&[name, "display"], more].concat());
     match name {
         "kind" => hand_built(form).map(Some),
@@ -120,7 +171,7 @@ fn class_of(form: &Value, name: &str, given: &Value) -> Outcome<Option<Class>> {
         "kafka" => {
             keys(&[])?;
             let code = match form["kafka"].as_str() {
-                Some(name) => codes::kafka_code(name).map_err(|e| Stop::Failed(e.to_string()))?,
+                Some(name) => codes::kafka_code(name).map_err(|e| e.to_string())?,
                 None => number(form, "kafka")?,
             };
             Ok(codes::kafka(code))
@@ -145,7 +196,7 @@ fn class_of(form: &Value, name: &str, given: &Value) -> Outcome<Option<Class>> {
     }
 }
 
-fn driver(form: &Value, name: &str) -> Outcome<Class> {
+fn driver(form: &Value, name: &str) -> Read<Class> {
     let value = &form[name];
     let mode: &[&str] = if name == "json" { &["mode"] } else { &[] };
     known(form, &[&[name, "display"], mode].concat())?;
@@ -174,7 +225,7 @@ fn driver(form: &Value, name: &str) -> Outcome<Class> {
     })
 }
 
-fn hand_built(form: &Value) -> Outcome<Class> {
+fn hand_built(form: &Value) -> Read<Class> {
     let fields = form.as_object().into_iter().flatten();
     let mut class = Class::of(axis(&form["kind"])?);
     for (key, value) in fields {
@@ -184,7 +235,7 @@ fn hand_built(form: &Value) -> Outcome<Class> {
             "effect" => class.with_effect(axis(value)?),
             "severity" => class.with_severity_floor(axis::<Severity>(value)?),
             "retry_after_s" => {
-                let seconds = value.as_f64().ok_or(Stop::Failed("retry_after_s".into()))?;
+                let seconds = value.as_f64().ok_or("retry_after_s".to_owned())?;
                 class.with_retry_after(Duration::from_secs_f64(seconds))
             }
             other => return fail(format!("unknown key `{other}` of a hand-built error")),
@@ -193,7 +244,7 @@ fn hand_built(form: &Value) -> Outcome<Class> {
     Ok(class)
 }
 
-fn http(form: &Value) -> Outcome<Class> {
+fn http(form: &Value) -> Read<Class> {
     known(form, &["http", "retry_after_s", "retry_after_date", "now", "not_processed", "display"])?;
     let hint = match form.get("retry_after_date") {
         Some(_) => {
@@ -208,7 +259,7 @@ fn http(form: &Value) -> Outcome<Class> {
     Ok(if is_unprocessed { class.with_effect(Effect::NotApplied) } else { class })
 }
 
-fn http_client(form: &Value) -> Outcome<Class> {
+fn http_client(form: &Value) -> Read<Class> {
     let mut signs = Vec::new();
     for sign in form["http_client"].as_array().into_iter().flatten() {
         signs.push(match sign.as_str() {
@@ -231,33 +282,41 @@ fn http_client(form: &Value) -> Outcome<Class> {
     Ok(drivers::http_client(signs))
 }
 
-fn venue(form: &Value, given: &Value) -> Outcome<Class> {
+fn venue(form: &Value, given: &Value) -> Read<Class> {
     let venue = text(form, "venue")?;
     let codes = given["venue_table"][venue].as_object();
-    let codes = codes.ok_or_else(|| Stop::Failed(format!("no table of {venue}")))?;
+    let codes = codes.ok_or_else(|| format!("no table of {venue}"))?;
     let entries = codes.iter().map(|(code, name)| Entry::new(code, name.as_str().unwrap_or("")));
-    let table = Table::new(venue, entries).map_err(|e| Stop::Failed(e.to_string()))?;
+    let table = Table::new(venue, entries).map_err(|e| e.to_string())?;
     match &form["code"] {
         Value::String(code) => Ok(table.class(code)),
         code => Ok(table.class(&code.to_string())),
     }
 }
 
-fn parse(form: &Value) -> Outcome<Boxed> {
+fn parse(form: &Value) -> Read<Boxed> {
     known(form, &["parse", "display"])?;
-    Ok(match form["parse"].as_str() {
-        Some("int") => Box::new("x".parse::<i64>().unwrap_err()),
-        Some("float") => Box::new("x".parse::<f64>().unwrap_err()),
-        Some("bool") => Box::new("x".parse::<bool>().unwrap_err()),
-        Some("char") => Box::new("xy".parse::<char>().unwrap_err()),
-        Some("addr") => Box::new("x".parse::<std::net::IpAddr>().unwrap_err()),
-        Some("utf8") => Box::new(String::from_utf8(vec![0xff]).unwrap_err()),
-        other => return fail(format!("unknown parse error {other:?}")),
-    })
+    match form["parse"].as_str() {
+        Some("int") => refusal("x".parse::<i64>()),
+        Some("float") => refusal("x".parse::<f64>()),
+        Some("bool") => refusal("x".parse::<bool>()),
+        Some("char") => refusal("xy".parse::<char>()),
+        Some("addr") => refusal("x".parse::<std::net::IpAddr>()),
+        Some("utf8") => refusal(String::from_utf8(vec![0xff])),
+        other => fail(format!("unknown parse error {other:?}")),
+    }
+}
+
+/// The error of a text that is none of its kind.
+fn refusal<T>(read: Result<T, impl StdError + Send + Sync + 'static>) -> Read<Boxed> {
+    match read {
+        Ok(_) => fail("a wrong text was read"),
+        Err(error) => Ok(Box::new(error)),
+    }
 }
 
 /// Wrappers are listed outermost first, so they are put on from the last.
-fn wrapped(form: &Value, given: &Value) -> Outcome<Option<Boxed>> {
+fn wrapped(form: &Value, given: &Value) -> Read<Option<Boxed>> {
     known(form, &["wrap", "inner", "display"])?;
     let Some(mut error) = error_of(&form["inner"], given)? else {
         return fail("what is wrapped is no error");
@@ -278,25 +337,49 @@ fn wrapped(form: &Value, given: &Value) -> Outcome<Option<Boxed>> {
     Ok(Some(error))
 }
 
-fn text<'a>(form: &'a Value, key: &str) -> Outcome<&'a str> {
-    form[key].as_str().ok_or_else(|| Stop::Failed(format!("`{key}` of {form} is no text")))
+fn text<'a>(form: &'a Value, key: &str) -> Read<&'a str> {
+    form[key].as_str().ok_or_else(|| format!("`{key}` of {form} is no text"))
 }
 
-fn number<T: TryFrom<i64>>(form: &Value, key: &str) -> Outcome<T> {
+fn number<T: TryFrom<i64>>(form: &Value, key: &str) -> Read<T> {
     let number = form[key].as_i64().and_then(|number| T::try_from(number).ok());
-    number.ok_or_else(|| Stop::Failed(format!("`{key}` of {form} is no code")))
+    number.ok_or_else(|| format!("`{key}` of {form} is no code"))
 }
 
-fn time(form: &Value, key: &str) -> Outcome<SystemTime> {
+fn time(form: &Value, key: &str) -> Read<SystemTime> {
     let time = text(form, key)?.parse::<jiff::Timestamp>();
-    time.map(SystemTime::from).map_err(|e| Stop::Failed(e.to_string()))
+    time.map(SystemTime::from).map_err(|e| e.to_string())
 }
 
-fn io_kind(name: &str) -> Outcome<ErrorKind> {
-    crate::codes::IO_KINDS
+fn io_kind(name: &str) -> Read<ErrorKind> {
+    IO_KINDS
         .iter()
         .copied()
         // The names are those that `Debug` writes.
         .find(|kind| format!("{kind:?}") == name)
-        .ok_or_else(|| Stop::Failed(format!("unknown io kind `{name}`")))
+        .ok_or_else(|| format!("unknown io kind `{name}`"))
+}
+
+/// An axis by its name.
+///
+/// # Errors
+/// The name that is none.
+pub fn axis<T: FromStr<Err: fmt::Display>>(value: &Value) -> Read<T> {
+    value.as_str().unwrap_or_default().parse().map_err(|e: T::Err| e.to_string())
+}
+
+/// An object without other keys than these.
+///
+/// # Errors
+/// The first other key.
+pub fn known(form: &Value, keys: &[&str]) -> Read<()> {
+    let fields = form.as_object().ok_or_else(|| format!("{form} is no object"))?;
+    match fields.keys().find(|key| !keys.contains(&key.as_str())) {
+        Some(key) => fail(format!("unknown key `{key}`")),
+        None => Ok(()),
+    }
+}
+
+fn fail<T>(why: impl Into<String>) -> Read<T> {
+    Err(why.into())
 }
