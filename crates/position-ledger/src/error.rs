@@ -448,6 +448,9 @@ pub enum RateError {
         /// The reporting currency.
         into: Currency,
     },
+    /// An open position has no mark, so its profit is not known.
+    #[error("instrument {0} is open and has no mark")]
+    Unpriced(InstrumentId),
     /// The rates lead into another currency than the one asked for.
     #[error("the rates lead into {rates}, not into {asked}")]
     Reporting {
@@ -464,11 +467,32 @@ pub enum RateError {
 impl Classify for RateError {
     fn class(&self) -> Class {
         match self {
-            Self::Missing { .. } => Class::of(Kind::NotFound),
+            Self::Missing { .. } | Self::Unpriced(_) => Class::of(Kind::NotFound),
             Self::Reporting { .. } => Class::of(Kind::Invalid),
             Self::Amount(error) => return error.class(),
         }
         .with_effect(Effect::NotApplied)
+    }
+}
+
+/// What is free could not be told.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FundsError {
+    /// An order without a limit would take an amount that no price was given for.
+    #[error("order {0} has no limit, and no price was given for it")]
+    Unpriced(Uuid),
+    /// A figure is out of range.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+}
+
+impl Classify for FundsError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unpriced(_) => Class::of(Kind::NotFound).with_effect(Effect::NotApplied),
+            Self::Amount(error) => error.class(),
+        }
     }
 }
 

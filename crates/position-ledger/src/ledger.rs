@@ -7,9 +7,9 @@ use backstop_error_taxonomy::{Class, Kind};
 use crate::books::Books;
 use crate::entry::Entry;
 use crate::error::{
-    AppendError, Difference, Fault, JournalError, ReplayError, SnapshotError, VerifyError,
+    AppendError, Difference, Fault, Invalid, JournalError, ReplayError, SnapshotError, VerifyError,
 };
-use crate::instrument::Instruments;
+use crate::instrument::{Instrument, Instruments};
 use crate::journal::{Checkpoint, Digest, Durability, Journal, Moment, Record, encode};
 use crate::pnl::Snapshot;
 use crate::posting::Posting;
@@ -130,6 +130,15 @@ impl Ledger {
     /// Everything the entries add up to.
     pub const fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// Makes a contract known that the venue has listed since.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when its id is taken: terms never change under positions that were booked on them.
+    pub fn list(&mut self, contract: Instrument) -> Result<(), Invalid> {
+        Arc::make_mut(&mut self.books.instruments).add(contract)
     }
 
     /// The number of entries, which is also the number of the last one.

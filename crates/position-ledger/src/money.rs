@@ -7,6 +7,8 @@ use crate::amount::Amount;
 use crate::error::AmountError;
 use crate::name::{Account, Currency, Text};
 
+pub use crate::funds::Funds;
+
 /// What an account has in one currency, and where it came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {

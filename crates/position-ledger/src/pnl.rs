@@ -22,6 +22,7 @@ use crate::name::{Account, Currency, InstrumentId, LegId, Portfolio, Strategy};
 use crate::position::Position;
 
 pub use crate::name::Broker;
+pub use crate::profit::{By, Group, Mark, Marks, Profit, Profits, convert};
 pub use crate::rates::Rates;
 pub use schedule::Schedule;
 pub use store::{MemoryStore, Query, Store, Stored};

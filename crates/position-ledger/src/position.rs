@@ -143,7 +143,7 @@ impl<'a> Position<'a> {
     }
 
     /// The fee that was taken out of the quantity of a spot pair counts there, and not again in money.
-    fn counts_in_kind(&self, currency: &Currency) -> bool {
+    pub(crate) fn counts_in_kind(&self, currency: &Currency) -> bool {
         self.instrument.contract() == crate::rules::Contract::Spot
             && self.instrument.base() == Some(currency)
     }
