@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backstop_error_taxonomy::{Class, Kind};
+use backstop_error_taxonomy::{Class, Classify as _, Effect, Kind};
 
 use crate::books::Books;
 use crate::entry::Entry;
@@ -42,7 +42,7 @@ pub enum Outcome {
 
 /// Books of record over a journal.
 ///
-/// It is the only writer of its journal.
+/// It is the only writer of its journal, unless the journal is [shared](Journal::is_shared).
 /// An entry is posted, chained, given to the journal, and only then part of the books; if any of it fails, both are as before.
 #[derive(Debug)]
 pub struct Ledger {
@@ -246,6 +246,22 @@ impl Ledger {
         })
     }
 
+    /// Takes what other writers have appended to a [shared](Journal::is_shared) journal, and gives the version.
+    ///
+    /// After a [version conflict](AppendError::VersionConflict) this comes before the next try.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`] naming the first bad entry; the books stand before it.
+    pub fn catch_up(&mut self) -> Result<u64, ReplayError> {
+        let empty = Books::over(Arc::clone(&self.books.instruments));
+        let books = std::mem::replace(&mut self.books, empty);
+        let mut replay = Replay::after(&*self.journal, books);
+        let caught_up = replay.run().map(Books::sequence);
+        self.books = replay.into_books();
+        caught_up
+    }
+
     /// Books as they grow, from empty, entry by entry.
     pub fn replay(&self) -> Replay<'_> {
         Replay::new(&*self.journal, Arc::clone(&self.books.instruments))
@@ -310,11 +326,17 @@ impl Ledger {
     }
 
     fn write(&mut self, records: Vec<Record>, durability: Durability) -> Result<(), AppendError> {
-        self.journal.append(records, durability).map_err(|error| {
-            // Earlier entries may have been lost with this one, so the books cannot be trusted to equal the journal.
-            self.stopped = true;
-            error.into()
-        })
+        let expected = records.first().map_or(0, |first| first.sequence.saturating_sub(1));
+        let Err(error) = self.journal.append(records, durability) else { return Ok(()) };
+        let class = error.class();
+        let is_behind = class.kind() == Kind::Conflict && class.effect() == Effect::NotApplied;
+        if self.journal.is_shared() && is_behind {
+            let actual = self.journal.head()?.sequence;
+            return Err(AppendError::VersionConflict { expected, actual });
+        }
+        // Earlier entries may have been lost with this one, so the books cannot be trusted to equal the journal.
+        self.stopped = true;
+        Err(error.into())
     }
 }
 

@@ -79,6 +79,15 @@ pub trait Journal: fmt::Debug + Send {
     /// [`JournalError`] when some of it is not, and never will be.
     fn flush(&mut self) -> Result<(), JournalError>;
 
+    /// Whether others may append between two calls.
+    ///
+    /// Then an append that does not follow the last record is an error of kind conflict, and has no effect; the ledger
+    /// answers with a version conflict and goes on once it has caught up.
+    /// A journal of one writer has no such case: there a conflict means that something is wrong, and the ledger stops.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Keeps an image and the chunks of rows that it adds to those of earlier ones, numbered from `first`.
     ///
     /// Durable when this returns; all of it or none.

@@ -4,9 +4,12 @@ use std::path::Path;
 
 use backstop_clock::Timestamp;
 use backstop_position_ledger::error::{AppendError, Fault, JournalError, ReplayError, VerifyError};
-use backstop_position_ledger::journal::{Checkpoint, Journal, Record, verify, verify_against};
+use backstop_position_ledger::journal::{
+    Checkpoint, Image, Journal, Record, verify, verify_against,
+};
 use backstop_position_ledger::{
-    Amount, Durability, Fact, Instrument, Instruments, Ledger, MemoryJournal, SqliteJournal,
+    Amount, Durability, Fact, Instrument, Instruments, Ledger, MemoryJournal, Outcome,
+    SqliteJournal,
 };
 use backstop_storage::Database;
 use proptest::prelude::*;
@@ -53,11 +56,33 @@ fn contract(mut journal: Box<dyn Journal>, open: impl Fn() -> Option<Box<dyn Jou
     assert_eq!(journal.read(6, 1).unwrap(), []);
     assert_eq!(verify(&*journal).unwrap(), all[5].checkpoint());
     journal.flush().unwrap();
+    images(&mut *journal, &all);
     drop(journal);
     if let Some(journal) = open() {
         assert_eq!(records(&*journal), all);
         assert_eq!(journal.head().unwrap(), all[5].checkpoint());
     }
+}
+
+/// The part of the contract for journals that keep images.
+fn images(journal: &mut dyn Journal, all: &[Record]) {
+    assert_eq!(journal.image().unwrap(), None);
+    let digest = all[0].hash;
+    let image = |at: usize| Image {
+        checkpoint: all[at].checkpoint(),
+        digest,
+        body: vec![u8::try_from(at).unwrap(); 9],
+    };
+    let rows = |bytes: &[u8]| bytes.iter().map(|byte| vec![*byte; 5]).collect::<Vec<_>>();
+    journal.keep_image(image(1), 0, rows(&[10, 11])).unwrap();
+    journal.keep_image(image(2), 2, Vec::new()).unwrap();
+    journal.keep_image(image(4), 2, rows(&[12])).unwrap();
+    assert_eq!(journal.image().unwrap(), Some(image(4)));
+    for (number, byte) in (0..).zip([10, 11, 12]) {
+        assert_eq!(journal.image_rows(number).unwrap(), Some(vec![byte; 5]));
+    }
+    assert_eq!(journal.image_rows(3).unwrap(), None);
+    assert_eq!(records(journal), all);
 }
 
 #[test]
@@ -294,6 +319,32 @@ fn a_replay_without_verification_finds_what_does_not_follow_and_no_more() {
     assert!(broken.to_string().starts_with("journal entry 4 is bad"), "{broken}");
 }
 
+#[test]
+fn writers_of_a_shared_journal_take_turns() {
+    let shared = SharedJournal::default();
+    let open = || Ledger::open(Box::new(shared.clone()), instruments()).unwrap();
+    let (mut first, mut second, mut desk) = (open(), open(), Desk::default());
+    write(&mut first, &mut desk, 0..2);
+    let entry = desk.entry(Fact::Filled(fill("t9", "1", "1.1")));
+    let before = second.books().clone();
+    let behind = second.append(&entry, Durability::Durable).unwrap_err();
+    assert!(matches!(behind, AppendError::VersionConflict { expected: 0, actual: 4 }), "{behind}");
+    let group = [entry.clone()];
+    let behind = second.append_all(&group, None, Durability::Durable).unwrap_err();
+    assert!(matches!(behind, AppendError::VersionConflict { expected: 0, actual: 4 }), "{behind}");
+    assert_eq!(*second.books(), before);
+    // It catches up, tries again, and now the other one is behind.
+    assert_eq!(second.catch_up().unwrap(), 4);
+    assert_eq!(second.books(), first.books());
+    assert!(second.append(&entry, Durability::Durable).is_ok());
+    let repeated = first.append(&entry, Durability::Durable).unwrap_err();
+    assert!(matches!(repeated, AppendError::VersionConflict { expected: 4, actual: 5 }));
+    first.catch_up().unwrap();
+    // What the other one has booked is known here: nothing is applied twice.
+    assert_eq!(first.append(&entry, Durability::Durable).unwrap(), Outcome::Duplicate);
+    assert_eq!(first.books(), second.books());
+}
+
 /// A journal that a test can reach while a ledger has it.
 #[derive(Clone, Debug, Default)]
 struct SharedJournal(std::sync::Arc<std::sync::Mutex<MemoryJournal>>);
@@ -313,5 +364,9 @@ impl Journal for SharedJournal {
 
     fn flush(&mut self) -> Result<(), JournalError> {
         self.0.lock().unwrap().flush()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }
