@@ -42,11 +42,23 @@
 //! | identity of the rest | the id of the entry |
 //! | what waits for the disk | what you append as [`Durability::Durable`]: intents, before they are sent |
 //!
+//! # Keeping and reading
+//!
+//! | to | use |
+//! | --- | --- |
+//! | check the chain | [`journal::verify`], which names the first bad entry |
+//! | see the past | [`Ledger::as_of`] an entry or a time |
+//! | open a long journal | [`Ledger::keep_image`] now and then, [`Ledger::resume`] |
+//! | keep profit and loss | [`pnl::Schedule`], [`Books::snapshot`], [`pnl::take`], a [`pnl::Store`] |
+//! | compare it with the books | [`pnl::Snapshot::validate`] |
+//! | hand the journal on, or read it back | [`export`] as CSV or JSON Lines |
+//! | simulate | [`Books::book`], without a journal |
+//!
 //! # What it is not
 //!
 //! It reads no clock, sends nothing, converts no currencies and asks no venue.
 //! It does not correct itself: reconciliation finds, and a correction is an entry like any other.
-//! One ledger is the only writer of its journal.
+//! One ledger is the only writer of its journal, unless the journal says that it is [shared](journal::Journal::is_shared).
 //!
 //! # Features
 //!
