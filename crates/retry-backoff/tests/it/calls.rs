@@ -528,3 +528,46 @@ fn an_outer_loop_may_be_told_to_start_over_but_never_with_an_open_order() {
     assert_eq!(count(busy), 9);
     assert_eq!(count(silent), 1);
 }
+
+#[test]
+fn after_a_stop_no_token_is_spent_and_no_sleep_announced() {
+    let now = SystemClock.instant();
+    let rule = Rule::TokenBucket {
+        capacity: 10.0,
+        cost: 1.0,
+        throttled_cost: None,
+        timeout_cost: None,
+        success_reward: 0.0,
+    };
+    let budget = Arc::new(Budget::new(rule, now).unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let retry = retry()
+        .with_budget(Arc::clone(&budget))
+        .with_observer(Arc::new(move |event: Event| log.lock().unwrap().push(event)));
+    let token = StopToken::default();
+    let stopped_meanwhile = |_: Attempt<u32>| {
+        token.stop();
+        Err::<(), _>(busy())
+    };
+    let call = retry.at_most_once(7).until(&token);
+    let stopped = call.run_blocking(&manual(), &mut rng(), stopped_meanwhile).unwrap_err();
+    assert_eq!(stopped.reason, StopReason::Cancelled);
+    assert_eq!(budget.tokens(), Some(10.0));
+    let sleeping = |event: &Event| matches!(event, Event::Sleeping { .. });
+    assert!(!seen.lock().unwrap().iter().any(sleeping));
+}
+
+#[test]
+fn the_end_of_a_retry_counts_once() {
+    let now = SystemClock.instant();
+    let rule = Rule::InFlightRatio { ratio: 0.0, floor: 2 };
+    let budget = Budget::new(rule, now).unwrap();
+    let (mut one, mut other) = (budget.begin(), budget.begin());
+    assert!(one.grants(None, now, &mut rng()) && other.grants(None, now, &mut rng()));
+    one.retry_ended();
+    one.retry_ended();
+    assert_eq!(budget.retries_in_flight(), Some(1));
+    drop((one, other));
+    assert_eq!(budget.retries_in_flight(), Some(0));
+}
