@@ -215,6 +215,17 @@ fn wait<T>(
     token: Option<&StopToken>,
     handle: Option<&Handle<T>>,
 ) {
+    let start = clock.instant();
+    if token.is_none() && handle.is_none() {
+        let mut rest = delay;
+        loop {
+            clock.pause(rest);
+            rest = delay.saturating_sub(clock.instant().saturating_duration_since(start));
+            if rest.is_zero() {
+                return;
+            }
+        }
+    }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut stop = pin!(async {
@@ -231,7 +242,6 @@ fn wait<T>(
             pending::<()>().await;
         }
     });
-    let start = clock.instant();
     let mut rest = delay;
     loop {
         let is_over = stop.as_mut().poll(&mut context).is_ready();

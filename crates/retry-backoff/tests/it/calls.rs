@@ -571,3 +571,24 @@ fn the_end_of_a_retry_counts_once() {
     drop((one, other));
     assert_eq!(budget.retries_in_flight(), Some(0));
 }
+
+#[test]
+fn deposits_and_retries_are_forgotten_after_their_time() {
+    let start = SystemClock.instant();
+    let rule = Rule::DepositRatio { ttl: Duration::from_secs(10), min_per_s: 0.1, ratio: 1.0 };
+    let budget = Budget::new(rule, start).unwrap();
+    let at = |ms: u64| start + Duration::from_millis(ms);
+    let balance = |ms| budget.balance(at(ms)).unwrap();
+    budget.begin().sent(|| at(0));
+    budget.begin().sent(|| at(5_000));
+    assert!(budget.begin().grants(None, at(5_000), &mut rng()));
+    let balances = [5_000, 9_999, 10_000, 14_999, 15_000, 3_600_000].map(balance);
+    let expected = [2.0, 2.0, 1.0, 1.0, 1.0, 1.0];
+    for (got, want) in balances.iter().zip(expected) {
+        assert!((got - want).abs() < 1e-9, "{balances:?}");
+    }
+    // The reserve of one retry for ten seconds comes back when the retry is forgotten.
+    assert!(budget.begin().grants(None, at(3_600_000), &mut rng()));
+    assert!(!budget.allows(at(3_609_999)));
+    assert!(budget.allows(at(3_610_000)));
+}
