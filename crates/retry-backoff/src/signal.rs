@@ -1,4 +1,4 @@
-//! News from outside: stop, or it took effect already.
+//! Word from outside: stop, or it took effect already.
 
 use std::fmt;
 use std::mem;
@@ -80,7 +80,7 @@ impl StopToken {
 }
 
 /// What a handle holds.
-enum News<T> {
+enum Message<T> {
     None,
     Arrived(T),
     /// The call is over; nobody will look again.
@@ -89,7 +89,7 @@ enum News<T> {
 
 struct Shared<T> {
     signal: Signal,
-    news: Mutex<News<T>>,
+    news: Mutex<Message<T>>,
 }
 
 /// Resolves one call from outside, when its acceptance came on another channel.
@@ -125,7 +125,7 @@ pub struct Handle<T> {
 impl<T> Handle<T> {
     /// A handle of a call that has not been made yet.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared { signal: Signal::default(), news: News::None.into() }) }
+        Self { shared: Arc::new(Shared { signal: Signal::default(), news: Message::None.into() }) }
     }
 
     /// States that the request took effect; the call ends with `value`.
@@ -134,10 +134,10 @@ impl<T> Handle<T> {
     /// The value comes back if the call has ended or has been resolved before.
     pub fn resolve(&self, value: T) -> Result<(), T> {
         let mut news = self.news();
-        if !matches!(*news, News::None) {
+        if !matches!(*news, Message::None) {
             return Err(value);
         }
-        *news = News::Arrived(value);
+        *news = Message::Arrived(value);
         drop(news);
         self.shared.signal.raise();
         Ok(())
@@ -154,10 +154,10 @@ impl<T> Handle<T> {
 
     /// Closes the handle and gives what had arrived.
     pub(crate) fn close(&self) -> Option<T> {
-        let news = mem::replace(&mut *self.news(), News::Closed);
+        let news = mem::replace(&mut *self.news(), Message::Closed);
         match news {
-            News::Arrived(value) => Some(value),
-            News::None | News::Closed => None,
+            Message::Arrived(value) => Some(value),
+            Message::None | Message::Closed => None,
         }
     }
 
@@ -165,7 +165,7 @@ impl<T> Handle<T> {
         self.shared.signal.wait().await;
     }
 
-    fn news(&self) -> MutexGuard<'_, News<T>> {
+    fn news(&self) -> MutexGuard<'_, Message<T>> {
         // Nobody's code runs under the lock, so a poisoned state is still whole.
         self.shared.news.lock().unwrap_or_else(PoisonError::into_inner)
     }

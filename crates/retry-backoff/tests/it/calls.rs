@@ -17,7 +17,7 @@ use backstop_retry_backoff::{
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::sim::{News, Sim};
+use crate::sim::{Outside, Sim};
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -51,7 +51,7 @@ fn silent() -> Error {
 fn a_token_lets_the_attempt_in_flight_finish() {
     let sim = Sim::new();
     let token = StopToken::default();
-    let news: Vec<News<'_>> = vec![(ms(30), Box::new(|| token.stop()))];
+    let news: Vec<Outside<'_>> = vec![(ms(30), Box::new(|| token.stop()))];
     let slow = async |_: Attempt<u32>| {
         sim.sleep(ms(50)).await;
         Ok::<_, Error>("accepted")
@@ -66,7 +66,7 @@ fn a_token_lets_the_attempt_in_flight_finish() {
 fn a_stop_during_an_attempt_of_unknown_outcome_keeps_it_unknown() {
     let sim = Sim::new();
     let token = StopToken::default();
-    let news: Vec<News<'_>> = vec![(ms(30), Box::new(|| token.stop()))];
+    let news: Vec<Outside<'_>> = vec![(ms(30), Box::new(|| token.stop()))];
     let lost = async |_: Attempt<u32>| {
         sim.sleep(ms(50)).await;
         Err::<(), _>(silent())
@@ -118,7 +118,7 @@ fn a_handle_ends_the_sleep_and_the_attempt_in_flight() {
     for at in [ms(30), ms(120)] {
         let sim = Sim::new();
         let handle = Handle::new();
-        let news: Vec<News<'_>> =
+        let news: Vec<Outside<'_>> =
             vec![(at, Box::new(|| handle.resolve("accepted").expect("the call runs")))];
         let runs = Cell::new(0);
         let lost = async |_: Attempt<u32>| {
@@ -462,7 +462,7 @@ fn a_dropped_run_gives_its_place_among_the_retries_back() {
         let run = retry.read().run(&sim, &mut rng, hangs);
         let held = Cell::new(None);
         let begun = Duration::from_millis(sim.ms());
-        let look: Vec<News<'_>> =
+        let look: Vec<Outside<'_>> =
             vec![(begun + ms(40), Box::new(|| held.set(budget.retries_in_flight())))];
         assert!(sim.block_on_with(run, Some(begun + dropped_at), look).is_none());
         assert_eq!((held.get(), budget.retries_in_flight()), (Some(1), Some(0)));

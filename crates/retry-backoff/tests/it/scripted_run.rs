@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::budgets;
 use crate::scenarios::{Draws, Outcome, Stop, fail, list, only, policy_of, whole, within};
-use crate::sim::{News, Sim};
+use crate::sim::{Outside, Sim};
 
 /// The error of a scripted attempt: its outcome by name.
 #[derive(Clone, Debug)]
@@ -289,8 +289,8 @@ fn news<'n>(
     case: &Value,
     token: &'n StopToken,
     handle: &'n Handle<String>,
-) -> Outcome<Vec<News<'n>>> {
-    let mut news: Vec<News<'n>> = Vec::new();
+) -> Outcome<Vec<Outside<'n>>> {
+    let mut news: Vec<Outside<'n>> = Vec::new();
     for event in case.get("external").map(list).transpose()?.unwrap_or_default() {
         only(event, &["at_ms", "do"])?;
         let at = Duration::from_millis(whole("at_ms", &event["at_ms"])?);

@@ -61,7 +61,7 @@ impl Sim {
         &self,
         task: impl Future<Output = T>,
         cancel_at: Option<Duration>,
-        news: Vec<News<'_>>,
+        news: Vec<Outside<'_>>,
     ) -> Option<T> {
         let mut task = pin!(task);
         let mut news = news.into_iter().peekable();
@@ -86,7 +86,7 @@ impl Sim {
 }
 
 /// Something that happens from outside, and when.
-pub(crate) type News<'n> = (Duration, Box<dyn FnOnce() + 'n>);
+pub(crate) type Outside<'n> = (Duration, Box<dyn FnOnce() + 'n>);
 
 impl Clock for Sim {
     fn now(&self) -> Timestamp {
