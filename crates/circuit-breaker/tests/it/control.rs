@@ -33,7 +33,7 @@ fn only_an_open_breaker_is_made_half_open() {
 }
 
 #[test]
-fn an_open_time_given_by_a_server_replaces_the_policys() {
+fn an_open_time_given_by_a_server_replaces_that_of_the_policy() {
     let clock = clock();
     let now = || clock.instant();
     let breaker = Breaker::new(policy()).unwrap();
