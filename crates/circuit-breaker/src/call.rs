@@ -64,12 +64,20 @@ impl Breaker {
     ///
     /// # Errors
     /// The call was rejected, or failed.
+    #[inline]
     pub async fn call_async<T, E: Classify, F: Future<Output = Result<T, E>>>(
         &self,
         now: impl Fn() -> Instant,
         op: impl FnOnce() -> F,
     ) -> Result<T, CallError<E>> {
-        self.admit(&now)?.call_async(now, op).await.map_err(CallError::Failed)
+        // Not by way of the permit's own: a future within a future is copied once more.
+        let mut guard = OnPanic { permit: self.admit(&now)?, now: &now };
+        let result = op().await;
+        guard.permit.settle_by(&result, &now);
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => Err(CallError::Failed(error)),
+        }
     }
 }
 

@@ -1,12 +1,6 @@
-//! The seam in front of the venue: retry around breaker around timeout around one call.
+//! The seam in front of the venue: how each kind of call is guarded.
 //!
-//! ```text
-//! retry     an order goes again only if it certainly did not take effect
-//!  breaker   sees every attempt; while it is open nothing is sent, and the retry stops
-//!   timeout   ends one attempt, whose outcome is then unknown
-//!    call      one request
-//! ```
-//!
+//! The layers and their order are those of [`stack`](crate::stack).
 //! The timeout lies inside the breaker, so that a venue that hangs opens it; the breaker lies
 //! inside the retry, so that each attempt is judged and a rejection ends the loop at once.
 //! An order of unknown outcome leaves this module as unknown: it is looked up, never sent again.
@@ -17,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy, Rejection, Totals};
+use backstop_circuit_breaker::{
+    Breaker, Policy as BreakerPolicy, Rejection, Totals,
+    bulkhead::{Bulkhead, Limits, Refusal},
+};
 use backstop_clock::{Clock, Sleep};
 use backstop_error_taxonomy::{Class, Classify, Kind};
 use backstop_retry_backoff::{
@@ -28,7 +25,8 @@ use uuid::Uuid;
 
 use crate::{
     chance::Chance,
-    runtime::{SimClock, within},
+    runtime::SimClock,
+    stack::Stack,
     venue::{Acceptance, Answer, OrderRequest, Venue, VenueError},
 };
 
@@ -51,6 +49,9 @@ const FAILURES_TO_OPEN: u32 = 5;
 /// How long the breaker keeps orders back before it lets one try.
 const OPEN_TIME: Duration = Duration::from_secs(30);
 
+/// Orders on their way at once: more than the host ever sends at one price, and a bound.
+const ORDERS_AT_ONCE: u32 = 64;
+
 /// Why a guarded call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -60,6 +61,9 @@ pub enum CallError {
     /// The breaker kept it back; nothing was sent.
     #[error(transparent)]
     KeptBack(#[from] Rejection),
+    /// Too many orders were on their way already; nothing was sent.
+    #[error(transparent)]
+    Crowded(#[from] Refusal),
     /// The venue, or the way to it, failed.
     #[error(transparent)]
     Venue(#[from] VenueError),
@@ -70,6 +74,7 @@ impl Classify for CallError {
         match self {
             Self::Closed => Class::of(Kind::Precondition),
             Self::KeptBack(rejection) => rejection.class(),
+            Self::Crowded(refusal) => refusal.class(),
             Self::Venue(error) => error.class(),
         }
     }
@@ -95,6 +100,7 @@ pub enum Submitting {
 pub struct Guard {
     clock: SimClock,
     breaker: Breaker,
+    bulkhead: Bulkhead,
     submit: Retry,
     submitting: Submitting,
     read: Retry,
@@ -114,9 +120,13 @@ impl Guard {
         let breaker = Breaker::new(
             BreakerPolicy::new(OPEN_TIME).with_consecutive_failures(FAILURES_TO_OPEN),
         )?;
+        let limits = Limits::new(ORDERS_AT_ONCE)
+            .with_max_waiting(ORDERS_AT_ONCE)
+            .with_max_wait(SUBMIT_TIMEOUT);
         Ok(Self {
             clock,
             breaker,
+            bulkhead: Bulkhead::new(limits)?,
             submit: Retry::new(submit_policy())?,
             submitting,
             read: Retry::new(read_policy())?,
@@ -141,24 +151,20 @@ impl Guard {
         // Jitter by what is called, not by what else was called before it.
         let draw = self.chance.draw("jitter", order.client_order_id.as_bytes(), 0);
         let mut rng = SmallRng::seed_from_u64(draw);
-        let now = || self.clock.instant();
-        let may_send = &may_send;
-        let attempt = |_| async move {
-            if !may_send() {
-                return Err(CallError::Closed);
-            }
-            let permit = self.breaker.admit(now)?;
+        let send = || {
             *self.sent.borrow_mut().entry(order.tag).or_default() += 1;
-            let answer = self.timed(SUBMIT_TIMEOUT, venue.submit(order)).await;
-            permit.judge(&answer, now);
-            Ok(answer?)
+            venue.submit(order)
         };
         let id = order.client_order_id;
         let repeat = match self.submitting {
             Submitting::Once => Repeat::Once(id),
             Submitting::PlainRetry => Repeat::Idempotent(id),
         };
-        let result = self.submit.guarded(repeat).run(&self.clock, &mut rng, attempt).await;
+        let stack = Stack::new(&self.clock, &self.submit, SUBMIT_TIMEOUT)
+            .with_gate(&may_send)
+            .with_breaker(&self.breaker)
+            .with_bulkhead(&self.bulkhead);
+        let result = stack.run(&mut rng, Some(repeat), send).await;
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
         result
     }
@@ -173,16 +179,11 @@ impl Guard {
         &self,
         call: impl Fn() -> Answer<'v, T>,
     ) -> Result<T, Stopped<CallError>> {
-        let call = &call;
         let mut rng = SmallRng::seed_from_u64(self.clock.now().as_millis().cast_unsigned());
-        let attempt = |_| async move { Ok(self.timed(READ_TIMEOUT, call()).await?) };
-        let result = self.read.read().run(&self.clock, &mut rng, attempt).await;
+        let stack = Stack::new(&self.clock, &self.read, READ_TIMEOUT);
+        let result = stack.run(&mut rng, None, call).await;
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
         result.map(|finished| finished.value)
-    }
-
-    async fn timed<T>(&self, limit: Duration, answer: Answer<'_, T>) -> Result<T, VenueError> {
-        within(&self.clock, limit, answer).await.unwrap_or(Err(VenueError::Timeout { limit }))
     }
 
     fn count(&self, attempts: u32) {

@@ -4,7 +4,7 @@
 //!
 //! 1. [`market`] brings prices, [`strategy`] says what to hold at them.
 //! 2. [`order`] turns that into intents, written down before they are sent.
-//! 3. [`guard`] stands in front of the [`venue`]: retry around breaker around timeout.
+//! 3. [`guard`] stands in front of the [`venue`]; [`stack`] keeps its layers in order.
 //! 4. [`events`] brings what happened there in order, [`fill`] books it, [`letters`] keep what
 //!    could not be booked, [`redrive`] tries those again.
 //! 5. [`recon`] compares the books with the venue's, [`snapshots`] publishes profit and loss.
@@ -17,6 +17,7 @@ pub mod strategy;
 pub mod order;
 pub mod venue;
 pub mod guard;
+pub mod stack;
 pub mod events;
 pub mod fill;
 pub mod letters;

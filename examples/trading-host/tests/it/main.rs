@@ -9,6 +9,8 @@ mod sim_venue;
 #[cfg(test)]
 mod http_venue;
 #[cfg(test)]
+mod stack;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod quiet_day;
