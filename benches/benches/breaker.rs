@@ -120,7 +120,7 @@ fn cpu_time() -> Duration {
 /// Failures in a row: no clock is needed.
 fn by_run(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker_closed_run");
-    on_threads(&mut group, "bare", call);
+    on_threads(&mut group, "bare", || call().is_ok());
     let ours = breaker(policy().with_consecutive_failures(5));
     let now = given();
     on_threads(&mut group, "backstop", || ours.call(&now, call).is_ok());
@@ -137,7 +137,7 @@ fn by_run(criterion: &mut Criterion) {
 /// Half of the last hundred: no clock is needed, and the window is exact.
 fn by_count(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker_closed_count");
-    on_threads(&mut group, "bare", call);
+    on_threads(&mut group, "bare", || call().is_ok());
     let ours = breaker(policy().with_count_window(WINDOW.into()).with_failure_rate(0.5));
     let now = given();
     on_threads(&mut group, "backstop", || ours.call(&now, call).is_ok());
@@ -189,7 +189,7 @@ fn with_failures(criterion: &mut Criterion) {
 /// Half of the last ten seconds: with the time given, and with a clock that is read.
 fn by_time(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker_closed_time");
-    on_threads(&mut group, "bare", call);
+    on_threads(&mut group, "bare", || call().is_ok());
     on_threads(&mut group, "bare_with_clock", || (SystemClock.instant(), call()));
     let sliced = || breaker(policy().with_time_window(SPAN, 10).with_failure_rate(0.5));
     let (given, ours) = (given(), sliced());
@@ -206,7 +206,7 @@ fn by_time(criterion: &mut Criterion) {
 
 fn rejected(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker_rejected");
-    on_threads(&mut group, "bare", call);
+    on_threads(&mut group, "bare", || call().is_ok());
     on_threads(&mut group, "bare_with_clock", || (SystemClock.instant(), call()));
     let ours = breaker(policy().with_consecutive_failures(1));
     ours.open_for(HOUR, SystemClock.instant());
