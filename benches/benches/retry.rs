@@ -189,14 +189,11 @@ fn failing(criterion: &mut Criterion) {
             black_box(&ours).read().run_blocking(&clock, &mut rng, op).is_ok()
         });
     });
+    let schedule = ConstantBuilder::default().with_delay(Duration::ZERO).with_max_times(3);
     group.bench_function("backon", |bencher| {
         bencher.iter(|| {
-            let mut number = 0;
-            let op = || {
-                number += 1;
-                if number < 4 { Err(refused()) } else { call() }
-            };
-            let schedule = ConstantBuilder::default().with_delay(Duration::ZERO).with_max_times(3);
+            let mut failures = (0..3).map(|_| Err(refused()));
+            let op = || failures.next().unwrap_or_else(call);
             op.retry(schedule).sleep(|_| ()).call().is_ok()
         });
     });
