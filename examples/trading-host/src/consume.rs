@@ -1,6 +1,6 @@
 //! Keeps the books level with the venue: reads its events, redrives letters, compares.
 
-use std::{collections::BTreeSet, rc::Rc, time::Duration};
+use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
 use backstop_clock::{Clock, Sleep};
 use backstop_dlq::{Consumer, DeadLetterStore, Step, store::Stats};
@@ -9,13 +9,13 @@ use backstop_reconciliation_strategies::findings::{FindingId, Outcome};
 use crate::{
     events::{Inbox, STREAM},
     fill::{Booking, Repeats},
-    halt::Cause,
     host::{Host, Stop},
     letters::Letters,
     order,
     recon::{self, Depths, OnTheWay},
     redrive::{self, Redriven},
     runtime::SimClock,
+    trouble::Trouble,
     venue::{FaultSubject, VenueStatement},
 };
 
@@ -75,6 +75,7 @@ impl<D: DeadLetterStore> Consume<D> {
         let inbox = Inbox::new(next.saturating_sub(1));
         let booking = || Booking { host: Rc::clone(host), repeats };
         let consumer = Consumer::new(inbox.clone(), booking(), letters.clone(), host.clock.clone());
+        let consumer = consumer.with_policy(Arc::clone(&host.policy));
         Ok(Self {
             host: Rc::clone(host),
             inbox,
@@ -117,7 +118,8 @@ impl<D: DeadLetterStore> Consume<D> {
                 _ => self.host.clock.sleep(LOOK_AGAIN).await,
             }
         }
-        self.host.alert("events_behind", format!("events after {} lack", self.inbox.after()));
+        let text = format!("events after {} lack", self.inbox.after());
+        self.host.meet(Trouble::EventsBehind, text);
         Ok(false)
     }
 
@@ -172,7 +174,7 @@ impl<D: DeadLetterStore> Consume<D> {
             // What waits behind them makes the books lag, so nothing new rests on the books.
             let text = format!("{} letters wait for a human", stats.quarantined);
             self.host.count_manual();
-            self.host.call_for_help("letters_quarantined", Cause::CriticalError, text);
+            self.host.meet(Trouble::LettersWait, text);
         }
         self.quarantined = stats.quarantined;
         Ok(self.letters_moved)

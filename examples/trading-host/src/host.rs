@@ -4,12 +4,16 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
 use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::{ConsumerError, DeadLetterStore, StoreError};
-use backstop_error_taxonomy::Severity;
+use backstop_error_taxonomy::{
+    Action, Classify, Component, Decision, Policy, Severity,
+    thresholds::{Counted, EventCounts},
+};
 use backstop_position_ledger::{
     Account, Amount, InstrumentId,
     error::{AmountError, NameError, ReplayError, TooWide},
@@ -35,7 +39,7 @@ use crate::{
     duties,
     fill::Repeats,
     guard::{CallError, Guard, Submitting},
-    halt::{Called, Cause, Depth, Halt, Halts},
+    halt::{Called, Cause, Halt, Halts},
     ids::Ids,
     letters::{Committing, Letters},
     market::{Bar, Feed, Instrument},
@@ -46,6 +50,7 @@ use crate::{
     snapshots::{Snapshots, Stream},
     startup,
     strategy::{Strategies, Style, Target},
+    trouble::{self, Trouble},
     venue::{Trade, Venue, VenueError},
     watch::Watch,
 };
@@ -98,6 +103,8 @@ pub struct Settings {
     pub seed: u64,
     /// The account that trades.
     pub account: Account,
+    /// What becomes of which failure.
+    pub policy: Arc<Policy>,
     /// One rule may be broken on purpose, to see its invariant fail.
     pub controls: Controls,
     /// Where this process kills itself, for crash tests.
@@ -189,6 +196,8 @@ pub struct Host {
     pub halt: Halt,
     /// What this process saw.
     pub watch: Rc<Watch>,
+    /// What becomes of which failure.
+    pub policy: Arc<Policy>,
     /// How the books are compared.
     pub rules: recon::Rules,
     /// When an order counts as never placed.
@@ -200,6 +209,7 @@ pub struct Host {
     /// Last prices, for unrealised profit.
     pub marks: RefCell<BTreeMap<InstrumentId, Amount>>,
     alerts: Rc<dyn Alerts>,
+    counts: RefCell<EventCounts>,
     gate: Box<dyn Gate>,
     instruments: Vec<Instrument>,
     instrument_ids: Vec<InstrumentId>,
@@ -266,21 +276,52 @@ impl Host {
         self.nudges.iter().for_each(Nudge::raise);
     }
 
-    /// Tells a human.
-    pub fn alert(&self, name: &'static str, text: String) {
-        self.alerts.raise(Alert { at: self.clock.now(), severity: Severity::High, name, text });
+    /// Does what the policy says about something that the host found.
+    pub fn meet(&self, trouble: Trouble, text: String) {
+        let site = trouble.site();
+        let decision = self.policy.decide(trouble.class(), &site);
+        self.carry_out(&decision, (trouble.name(), site.component), trouble.cause(), text);
     }
 
-    /// Tells a human, and sends no new orders until one has looked.
-    pub fn call_for_help(&self, name: &'static str, cause: Cause, text: String) {
-        self.alert(name, text.clone());
+    /// Tells a human, or stops trading until one has looked, if that was decided.
+    ///
+    /// `what` is the alert's stable word and the component whose events are counted.
+    pub fn carry_out(
+        &self,
+        decision: &Decision<'_>,
+        what: (&'static str, Component),
+        cause: Cause,
+        text: String,
+    ) {
+        let halts = decision.action == Action::Halt;
+        if !halts && decision.action != Action::Escalate {
+            return;
+        }
+        let (name, component) = what;
         let at = self.clock.now();
-        let called = Called { at, cause, depth: Depth::Cancel, reason: text };
-        if let Err(stop) = self.halt.call(called) {
+        if self.is_heard(decision, component, at) {
+            let (severity, text) = (decision.severity, text.clone());
+            self.alerts.raise(Alert { at, severity, name, text });
+        }
+        if !halts {
+            return;
+        }
+        let depth = trouble::depth(decision.halt);
+        if let Err(stop) = self.halt.call(Called { at, cause, depth, reason: text }) {
             self.fail(stop);
         }
         // Resting orders are cancelled now, not when their instrument trades next.
         self.nudge_all();
+    }
+
+    /// Whether a human hears of it: of what is critical always, else when it makes the number.
+    fn is_heard(&self, decision: &Decision<'_>, component: Component, at: Timestamp) -> bool {
+        match decision.alert_after {
+            Some(after) if decision.severity < Severity::Critical => {
+                self.counts.borrow_mut().count(component, after, at) == Counted::Reached
+            }
+            _ => true,
+        }
     }
 
     /// Posts what the host itself learned of an order.
@@ -289,9 +330,7 @@ impl Host {
     /// [`Stop`] when the books can no longer be written.
     pub fn note(&self, order: Uuid, event: Event) -> Result<(), Stop> {
         if let Some(difference) = self.accounts.note(order, event)? {
-            // Two orders under one client order id: what one intent bought is not known.
-            let text = format!("order {order}: {difference}");
-            self.call_for_help("order_differs", Cause::CriticalError, text);
+            self.meet(Trouble::OrderDiffers, format!("order {order}: {difference}"));
         }
         Ok(())
     }
@@ -337,7 +376,7 @@ impl Host {
             Silence::Since(since) if now.since(since) >= SILENT_MAX => {
                 self.silence.set(Silence::Told);
                 let minutes = now.since(since).as_secs() / 60;
-                self.alert("venue_silent", format!("no answer for {minutes} min: {error}"));
+                self.meet(Trouble::VenueSilent, format!("no answer for {minutes} min: {error}"));
             }
             Silence::Since(_) | Silence::Told => {}
         }
@@ -567,6 +606,8 @@ impl Host {
             failure: Nudge::default(),
             crash_at: settings.crash_at.clone(),
             passed: Cell::default(),
+            policy: Arc::clone(&settings.policy),
+            counts: RefCell::default(),
             clock,
             venue,
             alerts,

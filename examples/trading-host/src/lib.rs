@@ -8,7 +8,8 @@
 //! 4. [`events`] brings what happened there in order, [`fill`] books it, [`letters`] keep what
 //!    could not be booked, [`redrive`] tries those again.
 //! 5. [`recon`] compares the books with the venue's, [`snapshots`] publishes profit and loss.
-//! 6. [`startup`] comes before all of it, [`halt`] ends it, [`proof`] checks it.
+//! 6. [`startup`] comes before all of it, [`trouble`] says what becomes of any failure, [`halt`]
+//!    ends it, [`proof`] checks it.
 //!
 //! [`host`] owns the parts and runs them on simulated time ([`runtime`]).
 
@@ -26,6 +27,7 @@ pub mod consume;
 pub mod recon;
 pub mod snapshots;
 pub mod startup;
+pub mod trouble;
 pub mod halt;
 pub mod closing;
 pub mod proof;

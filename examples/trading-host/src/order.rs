@@ -10,7 +10,7 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use backstop_clock::{Clock, Sleep, Timestamp};
-use backstop_error_taxonomy::{Classify, Effect};
+use backstop_error_taxonomy::{Action, Classify, Effect, Transience};
 use backstop_position_ledger::{
     Amount, Fact, Outcome, Text,
     error::AppendError,
@@ -22,8 +22,10 @@ use uuid::Uuid;
 
 use crate::{
     guard::CallError,
+    halt::Cause,
     host::{Host, Stop},
     strategy::{Style, Target},
+    trouble::SUBMIT,
     venue::{self, FaultSubject, OrderRequest, VenueError},
 };
 
@@ -290,34 +292,38 @@ async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(
     if matches!(stopped.error, Some(CallError::Venue(VenueError::Refused))) {
         host.watch.refused(now);
     }
-    match stopped.class().effect() {
-        Effect::NotApplied => {
-            let rejected = match &stopped.error {
-                Some(CallError::Venue(VenueError::Rejected { reason })) => Some(reason.clone()),
-                _ => None,
-            };
-            let event = match &rejected {
-                Some(reason) => Event::Rejected { reason: Text::clipped(reason) },
-                None => Event::Resolved(Resolution::NotApplied),
-            };
-            host.note(order_id, event)?;
-            host.watch.repair(subject, now);
-            if rejected.is_some() {
-                host.desk.refuse(instrument);
-            } else {
-                host.guard.pause().await;
-            }
+    let decision = host.policy.decide(stopped.class(), &SUBMIT);
+    let what = ("order_failed", SUBMIT.component);
+    let text = || stopped.error.as_ref().map_or_else(String::new, ToString::to_string);
+    host.carry_out(&decision, what, Cause::CriticalError, text());
+    if decision.class.effect() != Effect::NotApplied {
+        // Whatever else was decided: what may have been placed is looked up, never sent again.
+        return doubt(host, order_id).await;
+    }
+    let event = match &stopped.error {
+        Some(CallError::Venue(VenueError::Rejected { reason })) => {
+            Event::Rejected { reason: Text::clipped(reason) }
         }
-        Effect::Unknown | Effect::Applied => {
-            // An event may have brought the answer meanwhile.
-            if host.is_unresolved(order_id) {
-                host.note(order_id, Event::OutcomeUnknown)?;
-            }
-            host.crash_point("doubted");
-            resolve(host, order_id).await?;
-        }
+        _ => Event::Resolved(Resolution::NotApplied),
+    };
+    host.note(order_id, event)?;
+    host.watch.repair(subject, now);
+    match (decision.action, decision.class.transience()) {
+        // The same order would fail the same way: the strategy has to want something else.
+        (Action::Propagate, Transience::Permanent) => host.desk.refuse(instrument),
+        _ => host.guard.pause().await,
     }
     Ok(())
+}
+
+/// Writes down that an order may have been placed, and looks it up.
+async fn doubt(host: &Host, order_id: Uuid) -> Result<(), Stop> {
+    // An event may have brought the answer meanwhile.
+    if host.is_unresolved(order_id) {
+        host.note(order_id, Event::OutcomeUnknown)?;
+    }
+    host.crash_point("doubted");
+    resolve(host, order_id).await
 }
 
 /// When an order that the venue does not show is taken for never placed.

@@ -22,8 +22,8 @@ use uuid::Uuid;
 use crate::{
     accounts::Accounts,
     fill::{BookingError, booked_as},
-    halt::Cause,
     host::{Host, Stop},
+    trouble::Trouble,
     venue::{self, FaultSubject, Trade, TradeWindow, VenueStatement},
 };
 
@@ -200,7 +200,7 @@ fn report_to_human(host: &Host, finding: &Finding) {
         finding.external
     );
     let text = format!("the books differ from the venue's: {text}");
-    host.call_for_help("reconciliation_manual", Cause::Reconciliation, text);
+    host.meet(Trouble::BooksDiffer, text);
 }
 
 /// The repair that a bot without a plan makes: the venue's figure replaces ours.
@@ -245,9 +245,8 @@ impl recon::Books for Writing<'_> {
                     Outcome::Duplicate => {}
                     Outcome::Conflict(difference) => {
                         let text = format!("trade {}: {difference}", trade.trade_id);
-                        let cause = Cause::Reconciliation;
                         self.host.count_manual();
-                        self.host.call_for_help("trade_differs", cause, text);
+                        self.host.meet(Trouble::TradeDiffers, text);
                     }
                 }
                 Ok(())

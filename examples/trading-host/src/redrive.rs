@@ -1,6 +1,6 @@
 //! Replays letters once their cause is gone.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use backstop_clock::Clock;
 use backstop_dlq::{
@@ -93,7 +93,8 @@ async fn replay<D: DeadLetterStore>(
     booking: &mut Booking,
     chosen: Vec<LetterId>,
 ) -> Result<Redriven, StoreError> {
-    let replayed = Replay::of(chosen).run(booking, letters, &host.clock).await?;
+    let plan = Replay::of(chosen).with_policy(Arc::clone(&host.policy));
+    let replayed = plan.run(booking, letters, &host.clock).await?;
     let handled = replayed.resolved.len() + replayed.failed.len() + replayed.quarantined.len();
     Ok(Redriven {
         replayed: u64::try_from(handled).unwrap_or(u64::MAX),

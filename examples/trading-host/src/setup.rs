@@ -36,6 +36,7 @@ use crate::{
     sim_venue::{InProcess, SimVenue, VenueConfig},
     snapshots,
     strategy::strategies_for,
+    trouble,
     venue::Venue,
 };
 
@@ -314,11 +315,12 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
 /// The settings of a plain run.
 ///
 /// # Errors
-/// Never with the account's name as it is.
+/// Never with the account's name and the policy's rules as they are.
 pub fn settings(seed: u64) -> anyhow::Result<Settings> {
     Ok(Settings {
         seed,
         account: Account::new(ACCOUNT)?,
+        policy: Arc::new(trouble::policy()?),
         controls: crate::host::Controls::default(),
         crash_at: None,
         progress: None,

@@ -1,6 +1,6 @@
 //! Takes snapshots of profit and loss, publishes them, and verifies what was published.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::{
@@ -19,6 +19,7 @@ use crate::{
     host::{Host, Stop},
     letters::Letters,
     runtime::SimClock,
+    trouble::Trouble,
 };
 
 /// Name of the internal stream.
@@ -84,6 +85,7 @@ impl<D: DeadLetterStore> Snapshots<D> {
         let reader = Reader { stream: Rc::clone(&stream), next };
         let verify = Verify { accounts: Rc::clone(&host.accounts) };
         let consumer = Consumer::new(reader, verify, letters.clone(), host.clock.clone());
+        let consumer = consumer.with_policy(Arc::clone(&host.policy));
         Ok(Self { host: Rc::clone(host), stream, consumer, counts: Counts::default() })
     }
 
@@ -125,7 +127,7 @@ impl<D: DeadLetterStore> Snapshots<D> {
                 _ => {
                     self.counts.mismatched += 1;
                     let text = "a published snapshot does not agree with the books".to_owned();
-                    self.host.alert("snapshot_mismatch", text);
+                    self.host.meet(Trouble::SnapshotDiffers, text);
                 }
             }
         }

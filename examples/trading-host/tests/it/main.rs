@@ -31,6 +31,8 @@ mod silent_drift;
 #[cfg(test)]
 mod halt;
 #[cfg(test)]
+mod trouble;
+#[cfg(test)]
 mod ports;
 #[cfg(test)]
 mod restart_with_old_schema;
