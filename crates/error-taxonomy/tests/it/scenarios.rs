@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use backstop_error_taxonomy::facts::Key;
-use backstop_error_taxonomy::{Class, Classify, Component, Error, Site, decide};
+use backstop_error_taxonomy::{Class, Classify, Component, Environment, Error, Site, decide};
 use backstop_testkit::errors::{self, axis, known};
 use backstop_testkit::scenarios::{self, File, Verdict};
 use serde_json::{Value, json};
@@ -200,6 +200,8 @@ fn site_of(given: &Value) -> Outcome<Site<'static>> {
         .with_attempt(number("attempt", 1)?, number("max_attempts", 4)?);
     site.idempotent = given.get("idempotent") == Some(&json!(true));
     site.startup = given.get("phase") == Some(&json!("startup"));
+    let environment = given.get("env").and_then(Value::as_str);
+    site.environment = environment.map(|name| Environment::named(name).0);
     Ok(site)
 }
 

@@ -3,7 +3,9 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use backstop_clock::{Clock, Timestamp};
-use backstop_error_taxonomy::{Action, Class, Classify, Component, Decision, Site, decide};
+use backstop_error_taxonomy::{
+    Action, Class, Classify, Component, Decision, Environment, Site, decide,
+};
 use backstop_retry_backoff::{
     Attempt, Elapsed, Finished, Guard, Jitter, Policy, Retry, RetryAfter, Schedule, StopReason,
     Stopped, sending,
@@ -182,7 +184,8 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
     let (none, given) = (json!({}), case.get("given"));
     let given = given.unwrap_or(&none);
     let keys = ["component", "op", "idempotent", "max_attempts", "backoff", "default_transience"];
-    known(given, &[&keys[..], &["venue_table"]].concat(), &["attempt", "phase", "env"])?;
+    // A sequence counts its attempts itself.
+    known(given, &[&keys[..], &["venue_table", "phase", "env"]].concat(), &[])?;
     let attempts_max = given.get("max_attempts").map_or(Ok(4), count)?;
     let is_idempotent = given.get("idempotent") == Some(&json!(true));
     let component = match given.get("component").and_then(Value::as_str) {
@@ -191,6 +194,9 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
     };
     let mut site = Site::new(component, "scenario").with_attempt(1, attempts_max);
     site.idempotent = is_idempotent;
+    site.startup = given.get("phase") == Some(&json!("startup"));
+    let environment = given.get("env").and_then(Value::as_str);
+    site.environment = environment.map(|name| Environment::named(name).0);
 
     let backoff = given.get("backoff").unwrap_or(&none);
     known(backoff, &["base_s", "factor", "max_s"], &[])?;
