@@ -9,18 +9,14 @@ use std::{
 };
 
 use backstop_clock::{Clock, Timestamp};
-use backstop_dlq::{ConsumerError, DeadLetterStore, StoreError};
+use backstop_dlq::DeadLetterStore;
 use backstop_error_taxonomy::{
     Action, Classify, Component, Decision, Policy, Severity,
     thresholds::{Counted, EventCounts},
 };
-use backstop_position_ledger::{
-    Account, Amount, InstrumentId,
-    error::{AmountError, NameError, ReplayError, TooWide},
-    order::Event,
-};
+use backstop_position_ledger::{Account, Amount, InstrumentId, order::Event};
 use backstop_reconciliation_strategies::{
-    ReconcileError, Report as Comparison,
+    Report as Comparison,
     findings::{FindingId, Outcome},
 };
 use backstop_retry_backoff::Stopped;
@@ -54,6 +50,10 @@ use crate::{
     venue::{Trade, Venue, VenueError},
     watch::Watch,
 };
+
+mod stop;
+
+pub use stop::Stop;
 
 /// Who wants to hold nothing.
 pub const FLATTEN: &str = "halt";
@@ -140,29 +140,6 @@ impl Default for Controls {
             absence: Absence::AfterDeadline,
         }
     }
-}
-
-/// Why a run stopped before its end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
-    /// The books cannot be written or read.
-    #[error("the books: {0}")]
-    Books(String),
-    /// The letters cannot be written or read.
-    #[error("the letters: {0}")]
-    Letters(String),
-    /// A halt cannot be written down or read.
-    #[error("the halt: {0}")]
-    Halt(String),
-    /// The host refuses to trade.
-    #[error("refused to trade: {0}")]
-    Refused(String),
-    /// The market was traded, and the venue does not say what really happened.
-    #[error("nothing can be proven, because the venue has no audit: {0}")]
-    Unproven(String),
-    /// Nothing can happen any more.
-    #[error(transparent)]
-    Deadlock(#[from] crate::runtime::Deadlock),
 }
 
 /// How long the venue may give no answer before a human hears of it.
@@ -615,47 +592,5 @@ impl Host {
             instruments,
             instrument_ids,
         })
-    }
-}
-
-impl From<AmountError> for Stop {
-    fn from(error: AmountError) -> Self {
-        Self::Books(error.to_string())
-    }
-}
-
-impl From<TooWide> for Stop {
-    fn from(error: TooWide) -> Self {
-        Self::Books(error.to_string())
-    }
-}
-
-impl From<NameError> for Stop {
-    fn from(error: NameError) -> Self {
-        Self::Books(error.to_string())
-    }
-}
-
-impl From<ReplayError> for Stop {
-    fn from(error: ReplayError) -> Self {
-        Self::Books(error.to_string())
-    }
-}
-
-impl From<ReconcileError> for Stop {
-    fn from(error: ReconcileError) -> Self {
-        Self::Books(error.to_string())
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Letters(error.to_string())
-    }
-}
-
-impl From<ConsumerError> for Stop {
-    fn from(error: ConsumerError) -> Self {
-        Self::Letters(error.to_string())
     }
 }
