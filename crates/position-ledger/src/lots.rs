@@ -175,16 +175,25 @@ impl Lots {
         }
     }
 
-    /// Takes a fee out of the quantity, lot by lot, and leaves its cost with the others.
+    /// Changes the quantity by a fee in kind, lot by lot, and leaves the cost as it is.
     ///
-    /// The fee of an opening fill comes out of its own lot, which is the youngest; that of a closing one in turn.
-    pub(crate) fn shrink(
+    /// The fee of an opening fill changes its own lot, which is the youngest; that of a closing one the next in turn.
+    pub(crate) fn resize(
         &mut self,
         (method, opened): (Method, bool),
-        fee: Amount,
+        change: Amount,
         sink: &mut Sink<'_>,
     ) -> Result<(), AmountError> {
-        let (mut left, mut orphaned) = (fee, Amount::ZERO);
+        if change.is_positive()
+            && let Some(place) = self.next_place(method, opened)
+            && let Some(lot) = self.lots.get_mut(place)
+        {
+            let before = (lot.quantity, lot.cost);
+            lot.quantity = lot.quantity.checked_add(change)?;
+            sink.keep(|slot| Undo::Lot(slot, LotUndo::Changed(place, before)));
+            return Ok(());
+        }
+        let (mut left, mut orphaned) = (change.abs(), Amount::ZERO);
         while let (true, Some(place)) = (left.is_positive(), self.next_place(method, opened)) {
             let is_last = self.lots.len() == 1;
             let lot = self.lots.get_mut(place).ok_or(AmountError::Overflow)?;

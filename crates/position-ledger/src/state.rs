@@ -327,7 +327,8 @@ impl State {
         }
         // A lot is ranked by its price; by what it really cost per unit where the venue states that.
         let price = if trade.value.is_some() || !trade.base_fee.is_zero() {
-            let net = quantity.checked_sub(trade.base_fee).map_err(of("price"))?;
+            let net = quantity.checked_sub(trade.side.signed(trade.base_fee));
+            let net = net.map_err(of("price"))?;
             let net = if net.is_positive() { net } else { quantity };
             terms.price_of(net, value).unwrap_or(trade.price)
         } else {
@@ -402,15 +403,16 @@ impl State {
         if is_over {
             self.lots.clear(sink);
         }
-        if (is_over && !left.is_zero()) || fee.is_negative() {
-            // A fee out of nothing, or a rebate in kind: a lot that cost nothing.
-            let quantity = if is_over { left.abs() } else { fee.abs() };
+        if !is_over {
+            // A fee makes a short larger, and a rebate in kind makes it smaller.
+            let change = if long { fee.negated() } else { fee };
+            self.lots.resize((terms.method(), opened), change, sink)?;
+        } else if !left.is_zero() {
+            // A fee out of nothing: a lot that cost nothing.
             let Birth { sequence, at, age, .. } = trade.opening;
-            let (cost, price) = (Amount::ZERO, Amount::ZERO);
+            let (quantity, cost, price) = (left.abs(), Amount::ZERO, Amount::ZERO);
             let gift = Lot { sequence, at, trade_id: None, quantity, cost, price, age };
             self.lots.add((terms.method(), long), gift, sink);
-        } else if !is_over {
-            self.lots.shrink((terms.method(), opened), fee, sink)?;
         }
         Ok(lost)
     }

@@ -1,4 +1,4 @@
-//! Laws that hold for every history, against the model and against the ledger itself.
+//! Laws that hold for every history, against the ledger itself.
 
 use backstop_position_ledger::fill::{Fill, Side};
 use backstop_position_ledger::journal::{Record, verify};
@@ -7,7 +7,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::kit::{Desk, account, amount, currency, fill, instrument_id, ledger};
-use crate::model::Position;
 
 /// One trade in whole lots at a whole price, with a fee in cents of one of two currencies.
 #[derive(Clone, Debug)]
@@ -60,31 +59,6 @@ fn journal(ledger: &Ledger) -> Vec<Record> {
 }
 
 proptest! {
-    #[test]
-    fn figures_are_those_of_exact_fractions(trades in vec(trade(), 1..24)) {
-        let (mut ledger, mut model) = (ledger(), Position::flat());
-        let mut fees = [0_i64; 2];
-        for (entry, trade) in entries(&trades).iter().zip(&trades) {
-            append(&mut ledger, entry);
-            model.fill(trade.side(), trade.lots, trade.price);
-            fees[usize::from(trade.foreign)] += trade.cents;
-            let position = ledger.books().position(&account(), &instrument_id("EUR/USD")).unwrap();
-            prop_assert_eq!(position.quantity(), Amount::from_int(model.quantity));
-            let cost = if model.quantity < 0 { position.open_cost().negated() } else { position.open_cost() };
-            // Each fill rounds at most once, by at most half a unit.
-            prop_assert!(model.cost.is_near(cost, position.trades()));
-            prop_assert!(model.realized.is_near(position.realized_gross(), position.trades()));
-            if model.quantity == 0 {
-                prop_assert!(position.open_cost().is_zero());
-            }
-            ledger.books().check_conservation().unwrap();
-        }
-        for (code, cents) in ["USD", "BNB"].into_iter().zip(fees) {
-            let paid = ledger.books().fees().unwrap().get(&currency(code)).copied().unwrap_or_default();
-            prop_assert_eq!(paid.checked_mul(Amount::from_int(100)), Ok(Amount::from_int(cents)));
-        }
-    }
-
     #[test]
     fn duplicates_anywhere_change_nothing(trades in vec(trade(), 1..20), repeats in vec(any::<prop::sample::Index>(), 0..20)) {
         let (mut plain, mut noisy) = (ledger(), ledger());

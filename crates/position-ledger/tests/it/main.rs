@@ -11,6 +11,8 @@ mod orders;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod deeds;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod reports;
@@ -31,5 +33,7 @@ mod images;
 mod model;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod scenarios;
