@@ -1,6 +1,7 @@
 //! Finding the class of an error that is known only as `dyn Error`.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use crate::{Class, Classify, Component, Error, Kind, Stated, Transience, UnknownName};
@@ -31,10 +32,13 @@ struct Asked {
 /// 5. After [`Classifier::DEPTH_MAX`] layers the rest is left alone, so that a chain that leads
 ///    back to itself ends.
 ///
-/// A chain goes through `source`, so an error in an `Arc` is found only if the `Arc` is registered.
-///
 /// The standard classifier knows [`Error`], [`Stated`], [`io::Error`], the parse errors of the
 /// standard library, and the errors of each driver whose feature is on.
+///
+/// An `Arc` or a `Box` of an error is a type of its own, and its `source` is that of the error
+/// inside, which is so passed over.
+/// [`Error`], [`Stated`] and [`io::Error`] are found inside them; of another type register both,
+/// `register::<Market>()` and `register::<Arc<Market>>()`.
 ///
 /// ```
 /// use std::io;
@@ -197,8 +201,26 @@ fn inside(layer: &Layer) -> Option<&Layer> {
     match as_type::<io::Error>(layer) {
         // Its `source` would be that of the error it carries, which would itself be skipped.
         Some(io) => io.get_ref().map(|carried| carried as _),
-        None => layer.source(),
+        None => held(layer).or_else(|| layer.source()),
     }
+}
+
+/// What an `Arc` or a `Box` holds, if it is of a type whose class must not be passed over.
+///
+/// Their `source` is that of what they hold: behind an order that may have been placed it would
+/// find the refused connection of the try before, and call the order not placed.
+fn held(layer: &Layer) -> Option<&Layer> {
+    macro_rules! first_of {
+        ($($Type:ty),+ $(,)?) => {
+            $(
+                if let Some(holder) = as_type::<$Type>(layer) {
+                    return Some(&**holder);
+                }
+            )+
+        };
+    }
+    first_of!(Arc<Error>, Box<Error>, Arc<io::Error>, Box<io::Error>, Arc<Stated>, Box<Stated>,);
+    None
 }
 
 /// The class of a layer of a type that is known here; what carries others only has none.

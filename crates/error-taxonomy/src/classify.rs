@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 
 use crate::{Class, Classifier, Kind, codes};
 
@@ -45,6 +46,12 @@ impl<E: Classify + ?Sized> Classify for &E {
 }
 
 impl<E: Classify + ?Sized> Classify for Box<E> {
+    fn class(&self) -> Class {
+        (**self).class()
+    }
+}
+
+impl<E: Classify + ?Sized> Classify for Arc<E> {
     fn class(&self) -> Class {
         (**self).class()
     }

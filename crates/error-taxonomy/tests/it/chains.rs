@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use backstop_error_taxonomy::{
     Class, Classifier, Classify, Component, Effect, Error, Kind, Stated, Transience,
@@ -118,6 +119,45 @@ fn io_errors_that_only_carry_are_looked_into() {
     let worded = io::Error::new(ErrorKind::ConnectionReset, Error::new(Kind::Auth, "?"));
     assert_eq!(Classifier::standard().classify(&worded).kind(), Kind::Connection);
     assert_eq!(io::Error::other("?").class(), Class::of(Kind::Other));
+}
+
+/// An order that may have been placed, after a try that certainly was not.
+fn unconfirmed() -> Error {
+    let refused = io::Error::from(ErrorKind::ConnectionRefused);
+    Error::caused_by(refused, "second try not confirmed").with_class(Class::of(Kind::Timeout))
+}
+
+#[test]
+fn what_an_arc_or_a_box_holds_is_not_passed_over() {
+    let expected = Class::of(Kind::Timeout);
+    let held: [Boxed; 3] = [
+        Box::new(Arc::new(unconfirmed())),
+        Box::new(Box::new(unconfirmed())),
+        Box::new(Arc::new(io::Error::new(ErrorKind::TimedOut, unconfirmed()))),
+    ];
+    for error in held {
+        assert_eq!(Classifier::standard().classify(&*error), expected, "{error:?}");
+        let within = layered(error, 2);
+        assert_eq!(Classifier::standard().classify(&*within), expected);
+    }
+    let stated = || Stated::permanent(unconfirmed());
+    let stated: [Boxed; 2] = [Box::new(Arc::new(stated())), Box::new(Box::new(stated()))];
+    for error in stated {
+        let class = Classifier::standard().classify(&*error);
+        assert_eq!(class, expected.with_transience(Transience::Permanent), "{error:?}");
+    }
+    // What was registered for what is inside still comes first.
+    let corrected = Classifier::standard().register_with(|_: &Error| Some(Class::of(Kind::Config)));
+    assert_eq!(corrected.classify(&Arc::new(unconfirmed())).kind(), Kind::Config);
+}
+
+#[test]
+fn a_shared_error_has_the_class_of_what_is_shared() {
+    assert_eq!(Arc::new(unconfirmed()).class(), Class::of(Kind::Timeout));
+    let registered = Classifier::standard().register::<Arc<std::num::ParseIntError>>();
+    let shared = Arc::new("x".parse::<u8>().unwrap_err());
+    assert_eq!(registered.classify(&shared).kind(), Kind::Invalid);
+    assert_eq!(Classifier::standard().classify(&shared), Class::of(Kind::Other));
 }
 
 #[test]
