@@ -147,6 +147,7 @@ impl Class {
     ///
     /// A policy may raise the severity of a failure, and lower it, but never below this floor: a
     /// corrupt database file stays critical under a rule that calls unreadable messages harmless.
+    /// Of two floors the higher holds.
     ///
     /// ```
     /// use backstop_error_taxonomy::{Class, Kind, Severity};
@@ -161,7 +162,9 @@ impl Class {
     /// ```
     #[must_use]
     pub const fn with_severity_floor(mut self, floor: Severity) -> Self {
-        self.severity_floor = floor;
+        if floor as u8 > self.severity_floor as u8 {
+            self.severity_floor = floor;
+        }
         self
     }
 

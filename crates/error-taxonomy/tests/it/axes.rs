@@ -117,6 +117,8 @@ fn no_policy_goes_below_the_floor() {
             assert_eq!(class.severity(), kind.default_severity().max(*floor));
             for chosen in Severity::ALL {
                 assert_eq!(class.severity_within(*chosen), *chosen.max(floor));
+                let twice = class.with_severity_floor(*chosen);
+                assert_eq!(twice.severity_floor(), *chosen.max(floor), "no later floor is lower");
             }
         }
     }
