@@ -6,8 +6,14 @@ use crate::{Class, Effect, Kind, Severity, Transience};
 
 /// The class of an input or output error.
 ///
-/// A refused or unreachable peer was never reached; a connection that broke may have carried the
-/// request.
+/// A peer that refused was never reached; a connection that broke may have carried the request.
+/// So may one whose network went away: Linux reports an unreachable host not only while connecting,
+/// but also for a connection on which nobody acknowledges any more.
+/// Who knows that it was still connecting says so with [`Class::with_effect`].
+///
+/// `WouldBlock` says "not ready", and nothing happened.
+/// But a blocking socket reports with it that its read timeout has passed, on Unix: who sets one
+/// and has sent a request by then takes the failure for a [`Kind::Timeout`].
 /// Kinds that the standard library adds later become [`Kind::Other`].
 ///
 /// ```
@@ -19,14 +25,13 @@ use crate::{Class, Effect, Kind, Severity, Transience};
 /// ```
 pub const fn io(kind: ErrorKind) -> Class {
     match kind {
-        ErrorKind::ConnectionRefused
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable
-        | ErrorKind::NetworkDown
-        | ErrorKind::AddrNotAvailable => {
+        ErrorKind::ConnectionRefused | ErrorKind::AddrNotAvailable => {
             Class::of(Kind::Connection).with_effect(Effect::NotApplied)
         }
-        ErrorKind::ConnectionReset
+        ErrorKind::HostUnreachable
+        | ErrorKind::NetworkUnreachable
+        | ErrorKind::NetworkDown
+        | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe
         | ErrorKind::UnexpectedEof

@@ -41,7 +41,8 @@ rows! {
     3 UNKNOWN_TOPIC_OR_PARTITION Some(again(Kind::NotFound));
     4 INVALID_FETCH_SIZE Some(no(Kind::Invalid));
     5 LEADER_NOT_AVAILABLE Some(again(Kind::Unavailable));
-    6 NOT_LEADER_OR_FOLLOWER Some(again(Kind::Unavailable));
+    // A leader that is deposed while it waits for its replicas answers so after it has written.
+    6 NOT_LEADER_OR_FOLLOWER Some(perhaps(Kind::Unavailable));
     7 REQUEST_TIMED_OUT Some(perhaps(Kind::Timeout));
     8 BROKER_NOT_AVAILABLE Some(no(Kind::Unavailable));
     9 REPLICA_NOT_AVAILABLE Some(again(Kind::Unavailable));

@@ -12,6 +12,16 @@ fn io_errors_classify_by_kind_whatever_their_text() {
 }
 
 #[test]
+fn a_network_that_went_away_may_have_carried_the_request() {
+    for kind in [ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable, ErrorKind::NetworkDown]
+    {
+        assert_eq!(codes::io(kind), Class::of(Kind::Connection), "{kind}");
+        assert!(!codes::io(kind).may_retry(false), "{kind}");
+    }
+    assert!(codes::io(ErrorKind::ConnectionRefused).may_retry(false), "nobody was there");
+}
+
+#[test]
 fn a_full_disk_is_not_waited_for() {
     for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem] {
         let class = codes::io(kind);

@@ -55,6 +55,7 @@ fn what_kafka_may_have_written_is_not_called_unwritten() {
         .collect();
     let expected = [
         "UNKNOWN_SERVER_ERROR",
+        "NOT_LEADER_OR_FOLLOWER",
         "REQUEST_TIMED_OUT",
         "NETWORK_EXCEPTION",
         "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
@@ -157,8 +158,13 @@ fn grpc_has_seventeen_codes_by_name_and_number() {
 
 #[test]
 fn a_redirect_after_the_deed_leaves_doubt() {
-    assert_eq!(codes::http(303, None).effect(), Effect::Unknown);
-    assert_eq!(codes::http(302, None).effect(), Effect::NotApplied);
+    for status in 300..=303 {
+        assert_eq!(codes::http(status, None).effect(), Effect::Unknown, "{status}");
+    }
+    // These ask for the very same request elsewhere.
+    for status in [307, 308] {
+        assert_eq!(codes::http(status, None).effect(), Effect::NotApplied, "{status}");
+    }
 }
 
 #[test]
