@@ -6,6 +6,9 @@ use backstop_clock::Timestamp;
 
 use crate::{AlertAfter, Component, Decision, Error};
 
+/// How many counts of one component are remembered as told; one too many is told again.
+const TOLD_MAX: usize = 16;
+
 /// What counting one event came to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[must_use = "an alert that nobody looks at is none"]
@@ -26,6 +29,8 @@ pub enum Counted {
 /// The alert is raised by the event that makes the number of the component's events with
 /// `0 <= now - t < window` reach the count; what comes after it raises none until the number has
 /// fallen below and is reached again.
+/// Where rules give the failures of one component different counts, all of them are counted
+/// together, and each count is compared when a failure comes for which it is given.
 ///
 /// Memory is bounded: the events of [`EventCounts::MOMENTS_MAX`] milliseconds are told apart in
 /// each of [`EventCounts::COMPONENTS_MAX`] components.
@@ -76,12 +81,14 @@ impl EventCounts {
     /// Counts one event of `component` at `now`.
     pub fn count(&mut self, component: Component, after: AlertAfter, now: Timestamp) -> Counted {
         let moments = self.moments(component, now);
+        moments.leave(after, now);
         moments.add(after, now);
-        let count = u64::from(after.count.get());
-        match moments.within(after, now).cmp(&count) {
-            std::cmp::Ordering::Less => Counted::Below,
-            std::cmp::Ordering::Equal => Counted::Reached,
-            std::cmp::Ordering::Greater => Counted::Above,
+        if !moments.is_enough(after, now) {
+            Counted::Below
+        } else if moments.is_told(after) {
+            Counted::Above
+        } else {
+            Counted::Reached
         }
     }
 
@@ -106,10 +113,13 @@ struct Moments {
     total: u64,
     /// When all of them have left their window.
     live_until: Option<Timestamp>,
+    /// The counts that are reached and told, the latest last.
+    told: Vec<AlertAfter>,
 }
 
 impl Moments {
-    fn add(&mut self, after: AlertAfter, now: Timestamp) {
+    /// Forgets the events that left the window, and which counts are no longer reached.
+    fn leave(&mut self, after: AlertAfter, now: Timestamp) {
         let gone = |at: Timestamp| now.since(at) >= after.window && at <= now;
         while let Some((_, times)) = self.events.pop_front_if(|(at, _)| gone(*at)) {
             self.total = self.total.saturating_sub(times);
@@ -119,6 +129,12 @@ impl Moments {
         while let Some((_, times)) = self.events.pop_back_if(|(at, _)| far(*at)) {
             self.total = self.total.saturating_sub(times);
         }
+        let mut told = std::mem::take(&mut self.told);
+        told.retain(|after| self.is_enough(*after, now));
+        self.told = told;
+    }
+
+    fn add(&mut self, after: AlertAfter, now: Timestamp) {
         // Almost always at the end; the clock may have stepped back a little.
         let place = self.events.partition_point(|(at, _)| *at <= now);
         match place.checked_sub(1).and_then(|last| self.events.get_mut(last)) {
@@ -134,6 +150,24 @@ impl Moments {
         }
         let until = now.saturating_add(after.window);
         self.live_until = self.live_until.max(Some(until));
+    }
+
+    fn is_enough(&self, after: AlertAfter, now: Timestamp) -> bool {
+        self.within(after, now) >= u64::from(after.count.get())
+    }
+
+    /// Whether this count was told before; from now on it is.
+    ///
+    /// Not the number itself says so: the event that reached it may have had another count.
+    fn is_told(&mut self, after: AlertAfter) -> bool {
+        if self.told.contains(&after) {
+            return true;
+        }
+        if self.told.len() == TOLD_MAX {
+            self.told.remove(0);
+        }
+        self.told.push(after);
+        false
     }
 
     fn within(&self, after: AlertAfter, now: Timestamp) -> u64 {

@@ -94,12 +94,34 @@ fn an_alert_is_raised_by_the_event_that_makes_the_number() {
 }
 
 #[test]
+fn no_count_is_missed_because_another_rule_has_another() {
+    let (three, ten) = (after(3, 60), after(10, 60));
+    let mut counts = EventCounts::default();
+    let mut at = |after, second: i64| counts.count(Component::API, after, ms(second * 1_000));
+    // The third event is one of which ten make an alert.
+    assert_eq!([at(ten, 0), at(ten, 1), at(ten, 2)], [Counted::Below; 3]);
+    assert_eq!(at(three, 3), Counted::Reached, "four, and nobody was told of three");
+    assert_eq!([at(three, 4), at(three, 5)], [Counted::Above; 2]);
+    assert_eq!([at(ten, 6), at(ten, 7), at(ten, 8)], [Counted::Below; 3]);
+    assert_eq!([at(three, 9), at(three, 9)], [Counted::Above; 2]);
+    assert_eq!(at(ten, 10), Counted::Reached, "twelve");
+    // It falls below three while only the others happen, and is reached again.
+    assert_eq!([at(ten, 100), at(ten, 100), at(ten, 100)], [Counted::Below; 3]);
+    assert_eq!(at(three, 101), Counted::Reached);
+    // More counts than are remembered are told again rather than never.
+    for count in 1..=20 {
+        assert_ne!(at(after(count, 60), 200), Counted::Ignored);
+    }
+    assert_eq!(at(after(1, 60), 200), Counted::Reached);
+}
+
+#[test]
 fn a_clock_that_steps_back_is_survived() {
     let mut counts = EventCounts::default();
     let two = after(2, 10);
     assert_eq!(counts.count(Component::API, two, ms(5_000)), Counted::Below);
     assert_eq!(counts.count(Component::API, two, ms(4_000)), Counted::Below, "5 s is to come");
-    assert_eq!(counts.count(Component::API, two, ms(5_000)), Counted::Above, "three by now");
+    assert_eq!(counts.count(Component::API, two, ms(5_000)), Counted::Reached, "three by now");
     for n in 0..10_000 {
         assert_ne!(counts.count(Component::API, two, ms(-n * 7)), Counted::Ignored);
     }
