@@ -220,14 +220,26 @@ impl Backoff {
     ///
     /// The first delay times the factor for each further attempt; without a factor it stays.
     /// The other side's wish to be left alone comes on top and is not capped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backstop_error_taxonomy::policy::{Backoff, Factor};
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let backoff = Backoff { delay: Some(second), factor: Some(Factor::TWO) };
+    /// let delays = [1, 2, 3, 4].map(|attempt| backoff.delay(attempt, 5 * second));
+    /// assert_eq!(delays, [1, 2, 4, 5].map(|n| Some(n * second)));
+    /// ```
     pub fn delay(self, attempt: u32, cap: Duration) -> Option<Duration> {
         let mut delay = self.delay?;
         let factor = self.factor.unwrap_or(Factor::ONE);
         for _ in 1..attempt {
-            if delay >= cap || factor == Factor::ONE {
+            let longer = factor.of(delay);
+            // Nothing, or a few nanoseconds rounded down, stays what it is however often.
+            if delay >= cap || longer == delay {
                 break;
             }
-            delay = factor.of(delay);
+            delay = longer;
         }
         Some(delay.min(cap))
     }

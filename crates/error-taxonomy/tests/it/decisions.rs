@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use backstop_error_taxonomy::policy::{Backoff, Factor, Rule};
 use backstop_error_taxonomy::{
     Action, Class, Component, Effect, Kind, Severity, Site, Transience, decide,
 };
@@ -65,6 +68,20 @@ fn a_bad_configuration_stops_the_start_and_only_the_start() {
     assert_eq!((start.action, start.severity), (Action::Halt, Severity::Critical));
     let running = decide(Class::of(Kind::Config), &site());
     assert_eq!((running.action, running.severity), (Action::Escalate, Severity::High));
+}
+
+#[test]
+fn a_delay_that_cannot_grow_does_not_take_for_ever() {
+    let backoff =
+        |nanos, factor| Backoff { delay: Some(Duration::from_nanos(nanos)), factor: Some(factor) };
+    let slow = Factor::from_thousandths(1_001);
+    let after = |backoff: Backoff| backoff.delay(u32::MAX, Rule::DELAY_MAX);
+    // Step by step each of these would take minutes.
+    assert_eq!(after(backoff(0, Factor::TWO)), Some(Duration::ZERO));
+    assert_eq!(after(backoff(1, slow)), Some(Duration::from_nanos(1)));
+    assert_eq!(after(backoff(1_000_000, slow)), Some(Rule::DELAY_MAX));
+    assert_eq!(after(backoff(7, Factor::ONE)), Some(Duration::from_nanos(7)));
+    assert_eq!(Backoff::default().delay(3, Rule::DELAY_MAX), None);
 }
 
 proptest! {
