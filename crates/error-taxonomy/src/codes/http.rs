@@ -42,7 +42,7 @@ pub const fn http(status: u16, retry_after: Option<Duration>) -> Class {
         // "See other": it was processed and the outcome is elsewhere, RFC 9110, section 15.4.4.
         // Many servers answer a form that they have processed with one of the older three.
         300..=303 => Class::of(Kind::Config).with_effect(Effect::Unknown),
-        300..=399 => Class::of(Kind::Config),
+        304..=399 => Class::of(Kind::Config),
         400..=499 => Class::of(Kind::Invalid),
         // A gateway cannot tell what happened behind it, so the effect stays unknown.
         500..=599 => Class::of(Kind::Unavailable),
