@@ -31,6 +31,10 @@ impl Layer {
     /// Puts a draft over what is there, and notes what is wrong with it.
     pub(crate) fn put(&mut self, draft: &Draft, faults: &mut Vec<Fault>) {
         faults.extend(draft.faults.iter().cloned());
+        // A draft of code needs no name; one of a file says that it is missing.
+        if !draft.name.is_empty() {
+            bad_name(&Place::Policy, "name", &draft.name, faults);
+        }
         faults.extend(draft.rules.iter().flat_map(rule_faults));
         let inherited = std::mem::take(&mut self.rules);
         let count = draft.rules.len();

@@ -57,8 +57,10 @@ impl Draft {
     pub const RULES_MAX: usize = 512;
     /// How many entries each table of a policy holds.
     pub const ENTRIES_MAX: usize = 256;
-    /// How many characters a name may have: an id, an operation, a strategy.
+    /// How many characters a name may have: of a policy, an id, an operation, a strategy.
     pub const NAME_CHARS_MAX: usize = 128;
+    /// How many policies a policy extends, one through the other.
+    pub const ANCESTORS_MAX: usize = 16;
 
     /// A draft without rules.
     pub fn new(name: impl Into<String>) -> Self {
@@ -199,6 +201,12 @@ impl Draft {
                     chain.iter().map(|draft| check::cut(&draft.name)).collect();
                 policies.push(check::cut(&parent));
                 faults.push(Fault::Cycle { policies });
+                break;
+            }
+            if chain.len() > Self::ANCESTORS_MAX {
+                // Each of them is checked against all rules below it, which adds up.
+                let (what, max) = ("ancestors", Self::ANCESTORS_MAX);
+                faults.push(Fault::TooMany { what, count: chain.len(), max });
                 break;
             }
             let found = others.iter().find(|draft| draft.name == parent).cloned();

@@ -395,6 +395,27 @@ fn circles_and_strangers_are_refused_by_name() {
 }
 
 #[test]
+fn a_line_of_ancestors_ends() {
+    let line = |count: usize| -> Vec<Draft> {
+        let drafts = (1..=count).map(|n| Draft::new(format!("p{n}")));
+        let extending = drafts.enumerate().map(|(n, draft)| draft.extending(format!("p{n}")));
+        std::iter::once(Draft::new("p0")).chain(extending).collect()
+    };
+    let longest = line(Draft::ANCESTORS_MAX);
+    assert!(longest.last().unwrap().build_among(&longest).is_ok());
+    let longer = line(Draft::ANCESTORS_MAX + 1);
+    let refused = longer.last().unwrap().build_among(&longer).unwrap_err();
+    assert_eq!(refused.to_string(), "17 ancestors, but a policy holds 16");
+}
+
+#[test]
+fn a_policy_of_an_endless_name_is_refused() {
+    let refused = Draft::new("x".repeat(1_000_000)).build().unwrap_err();
+    assert_eq!(refused.faults()[0].code(), "bad_name");
+    assert!(refused.to_string().len() < 200);
+}
+
+#[test]
 fn a_fault_of_an_ancestor_is_reported_too() {
     let parent = Draft::new("parent").with_rule(Rule::new("zero").with_max_attempts(0));
     let refused = Draft::new("child").extending("parent").build_among(&[parent]).unwrap_err();
