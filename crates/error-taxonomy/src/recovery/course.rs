@@ -93,9 +93,12 @@ pub struct Recovery<T> {
 }
 
 impl<T> Recovery<T> {
-    /// Whether the operation came to an end that nobody has to care about.
+    /// Whether the operation came to a value, if only a stale one, or left nothing to do.
+    ///
+    /// Degraded to no value at all it did not.
     pub fn is_recovered(&self) -> bool {
-        self.outcome.error().is_none()
+        let is_empty = matches!(self.outcome, Outcome::Degraded(None));
+        self.outcome.error().is_none() && !is_empty
     }
 
     /// A recovery that was not begun because it would be one of a loop.

@@ -20,7 +20,9 @@
 //!    it as context and kept in [`Recovery::failures`], never the other way round.
 //! 2. A fallback is followed once; nothing leads back to it.
 //! 3. A handler that panics ends its own work, not the process.
-//! 4. A recovery that fails is one critical event; one that works is none.
+//! 4. A recovery that fails is one critical event; one that brings the result or leaves nothing to
+//!    do is none.
+//!    What ends with less or with the error, as decided, is an event of the decided severity.
 //! 5. A failure that was recorded before is not an event again.
 //! 6. With a [`LoopGuard`], recoveries that lead to recoveries end, by depth and by rate.
 

@@ -119,6 +119,7 @@ fn what_works_ends_there_and_is_no_event() {
 fn a_stale_value_says_how_old_it_is_and_must_not_be_older_than_allowed() {
     let at = |age| move |_: Call<'_>| Ok(Stale::as_of("1.07", seconds(0), seconds(age)));
     let done = run(Action::Degrade, Handlers::new().on_degrade(at(60)));
+    assert!(done.is_recovered());
     let Outcome::Degraded(Some(price)) = done.outcome else { panic!("{:?}", done.outcome) };
     assert_eq!((price.into_value(), price.age()), ("1.07", Duration::from_mins(1)));
     assert_eq!(done.event, Some(Severity::High), "the operation did not get its result");
@@ -131,6 +132,7 @@ fn a_stale_value_says_how_old_it_is_and_must_not_be_older_than_allowed() {
 
     let done = run(Action::Degrade, Handlers::new());
     assert!(matches!(done.outcome, Outcome::Degraded(None)));
+    assert!(!done.is_recovered(), "nobody got anything");
 }
 
 #[test]
