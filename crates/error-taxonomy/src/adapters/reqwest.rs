@@ -9,6 +9,12 @@ use crate::{Class, Classify};
 ///
 /// An error of `error_for_status` has lost the headers: read `Retry-After` of the response before,
 /// with [`codes::retry_after`](crate::codes::retry_after).
+///
+/// A client that follows redirects says "not connected" also of the host that it was sent on to,
+/// after the first one has had the request: send orders with `redirect::Policy::none`.
+///
+/// The text of the error names the URL with its query: one that carries a key or a signature is
+/// taken out with `reqwest::Error::without_url` before the error goes anywhere.
 impl Classify for Error {
     fn class(&self) -> Class {
         let sign = |is_so: bool, sign: HttpClient| is_so.then_some(sign);
