@@ -24,7 +24,7 @@ use crate::stage::{START, broken, contents, market_until};
 /// What a later version of this program would have added.
 const LATER: Migration = Migration {
     component: "position-ledger",
-    id: "0002_margin",
+    id: "9999_margin",
     sql: "CREATE TABLE ledger_margin (account TEXT PRIMARY KEY) STRICT",
 };
 
@@ -90,7 +90,7 @@ fn a_newer_database_is_refused_before_trading_and_not_touched() {
     assert_eq!(refusal.status, Status::Ahead);
     let text = error.to_string();
     assert!(text.contains("newer than this program"), "{text}");
-    assert!(text.contains("component `position-ledger` has `0002_margin`"), "{text}");
+    assert!(text.contains("component `position-ledger` has `9999_margin`"), "{text}");
     assert_eq!(contents(folder.path()), before);
 }
 
