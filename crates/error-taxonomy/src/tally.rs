@@ -104,8 +104,13 @@ impl Tally {
     }
 
     /// Counts what a recovery came to, under [`Component::SYSTEM`] if the error named none.
+    ///
+    /// One that is [open](Recovery::is_open) came to nothing yet and is not counted.
     pub fn record<T>(&mut self, recovery: &Recovery<T>, now: Timestamp) {
         let component = recovery.component.unwrap_or(Component::SYSTEM);
+        if recovery.is_open() {
+            return;
+        }
         if recovery.is_recovered() {
             self.recovered(recovery.class.kind(), component, now);
         } else {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use backstop_clock::Timestamp;
 
+use crate::recovery::Recovery;
 use crate::{AlertAfter, Component, Decision, Error};
 
 /// How many counts of one component are remembered as told; one too many is told again.
@@ -76,6 +77,22 @@ impl EventCounts {
             return Counted::Ignored;
         }
         self.count(error.component().unwrap_or(Component::SYSTEM), after, now)
+    }
+
+    /// Counts what a recovery left to be recorded, as [`Recovery::event`] says.
+    ///
+    /// The recovery has recorded the error itself, so [`EventCounts::record`] would ignore it.
+    pub fn record_recovery<T>(
+        &mut self,
+        recovery: &Recovery<T>,
+        decision: &Decision<'_>,
+        now: Timestamp,
+    ) -> Counted {
+        let Some(after) = decision.alert_after else { return Counted::Ignored };
+        if recovery.event.is_none() {
+            return Counted::Ignored;
+        }
+        self.count(recovery.component.unwrap_or(Component::SYSTEM), after, now)
     }
 
     /// Counts one event of `component` at `now`.

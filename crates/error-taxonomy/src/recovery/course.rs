@@ -86,6 +86,8 @@ pub struct Recovery<T> {
     pub failures: Vec<HandlerFailure>,
     /// How bad the event is that has to be recorded, if one has.
     pub event: Option<Severity>,
+    /// The original error, where the outcome is a value and does not hold it.
+    pub overcome: Option<Error>,
     /// Class of the original error.
     pub class: Class,
     /// Where it happened, if the error says so.
@@ -93,6 +95,11 @@ pub struct Recovery<T> {
 }
 
 impl<T> Recovery<T> {
+    /// Whether it is still open, because the operation is tried again.
+    pub fn is_open(&self) -> bool {
+        is_open(&self.actions)
+    }
+
     /// Whether the operation came to a value, if only a stale one, or left nothing to do.
     ///
     /// Degraded to no value at all it did not.
@@ -211,7 +218,10 @@ impl Course {
         let (class, component) = (error.class(), error.component());
         let is_over = matches!(ending, Ending::Recovered(_) | Ending::Handled);
         let is_degraded = matches!(ending, Ending::Degraded(_));
-        let event = if is_over {
+        let event = if is_open(&actions) {
+            // An attempt that will be repeated is no failure yet.
+            None
+        } else if is_over {
             error.mark_handled();
             None
         } else {
@@ -223,14 +233,19 @@ impl Course {
         for failure in &failures {
             error = error.with("recovery_failed", failure);
         }
-        let outcome = match ending {
-            Ending::Recovered(value) => Outcome::Recovered(value),
-            Ending::Degraded(stale) => Outcome::Degraded(stale),
-            Ending::Handled => Outcome::Handled(error),
-            Ending::Escalated => Outcome::Escalated(error),
-            Ending::Halted => Outcome::Halted(error),
-            Ending::Returned => Outcome::Returned(error),
+        let (outcome, overcome) = match ending {
+            Ending::Recovered(value) => (Outcome::Recovered(value), Some(error)),
+            Ending::Degraded(stale) => (Outcome::Degraded(stale), Some(error)),
+            Ending::Handled => (Outcome::Handled(error), None),
+            Ending::Escalated => (Outcome::Escalated(error), None),
+            Ending::Halted => (Outcome::Halted(error), None),
+            Ending::Returned => (Outcome::Returned(error), None),
         };
-        Recovery { outcome, actions, failures, event, class, component }
+        Recovery { outcome, actions, failures, event, overcome, class, component }
     }
+}
+
+/// Whether the last that was decided is another try.
+fn is_open(actions: &[Action]) -> bool {
+    actions.last() == Some(&Action::Retry)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use backstop_clock::Timestamp;
 
 use super::{Call, Done, Handlers, Recovery, recover, recover_async};
-use crate::{Class, Classify, Decision, Error, Kind};
+use crate::{Action, Class, Classify, Decision, Error, Kind};
 
 /// How deep recoveries may lead to recoveries.
 const DEPTH_MAX: u32 = 3;
@@ -137,6 +137,8 @@ impl LoopGuard {
     }
 
     /// As [`recover`], unless it is cut; then the original error is escalated.
+    ///
+    /// What is only handed on, to the caller or for another try, is no recovery and never cut.
     pub fn recover<T>(
         &self,
         now: Timestamp,
@@ -144,6 +146,9 @@ impl LoopGuard {
         error: Error,
         handlers: Handlers<'_, T>,
     ) -> Recovery<T> {
+        if is_handed_on(decision) {
+            return recover(decision, error, handlers);
+        }
         match self.enter(now) {
             Ok(_entered) => recover(decision, error, handlers),
             Err(cut) => Recovery::cut(error, cut),
@@ -158,6 +163,9 @@ impl LoopGuard {
         error: Error,
         doer: impl AsyncFnMut(Call<'_>) -> Result<Done<T>, Error>,
     ) -> Recovery<T> {
+        if is_handed_on(decision) {
+            return recover_async(decision, error, doer).await;
+        }
         match self.enter(now) {
             Ok(_entered) => recover_async(decision, error, doer).await,
             Err(cut) => Recovery::cut(error, cut),
@@ -168,4 +176,9 @@ impl LoopGuard {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nobody is asked to do anything.
+const fn is_handed_on(decision: &Decision<'_>) -> bool {
+    matches!(decision.action, Action::Propagate | Action::Retry)
 }

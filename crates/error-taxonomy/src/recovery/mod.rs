@@ -12,7 +12,8 @@
 //! | continue | nothing; it may give a value | [`Outcome::Handled`] or `Recovered` | escalate |
 //! | halt | that it is done | [`Outcome::Halted`] | escalate |
 //! | escalate | nothing; it may tell a person | [`Outcome::Escalated`] | the same |
-//! | propagate, retry | nothing | [`Outcome::Returned`] | |
+//! | propagate | nothing | [`Outcome::Returned`] | |
+//! | retry | nothing | [`Outcome::Returned`], still open | |
 //!
 //! # Laws
 //!
@@ -23,7 +24,8 @@
 //! 4. A recovery that fails is one critical event; one that brings the result or leaves nothing to
 //!    do is none.
 //!    What ends with less or with the error, as decided, is an event of the decided severity.
-//! 5. A failure that was recorded before is not an event again.
+//! 5. A failure that was recorded before is not an event again, and an attempt that will be
+//!    repeated is none yet.
 //! 6. With a [`LoopGuard`], recoveries that lead to recoveries end, by depth and by rate.
 
 mod course;

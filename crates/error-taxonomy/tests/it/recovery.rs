@@ -8,6 +8,7 @@ use backstop_error_taxonomy::recovery::{
     Call, Done, HandlerFailure, Handlers, LoopCut, LoopGuard, Outcome, Recovery, Stale, recover,
     recover_async,
 };
+use backstop_error_taxonomy::tally::{Over, Tally};
 use backstop_error_taxonomy::{
     Action, Classify, Component, Effect, Error, HaltScope, Kind, Policy, Severity, Site,
 };
@@ -161,6 +162,20 @@ fn a_fallback_is_followed_once_and_then_degrades() {
     let done = run(Action::Fallback, handlers);
     assert_eq!(done.actions, [Action::Fallback, Action::Degrade, Action::Escalate]);
     assert_eq!((done.failures.len(), done.event), (2, Some(Severity::Critical)));
+}
+
+#[test]
+fn what_a_value_stands_for_is_still_told() {
+    let old = |_: Call<'_>| Ok(Stale::new("old", Duration::ZERO));
+    let done = run(Action::Fallback, Handlers::new().on_fallback(|_| broken()).on_degrade(old));
+    let error = done.overcome.unwrap();
+    assert_eq!(error.message(), "order not confirmed", "the event can be written down");
+    assert!(error.value("recovery_failed").unwrap().contains("handler is broken"));
+
+    let done = run(Action::Reconcile, Handlers::new().on_reconcile(|_| Ok("filled")));
+    assert!(done.overcome.unwrap().is_recorded(), "it is no error any more");
+    let done = run(Action::Escalate, Handlers::new());
+    assert!(done.overcome.is_none() && done.outcome.error().is_some());
 }
 
 /// Every action whose handler fails or is missing.
@@ -328,6 +343,35 @@ fn recoveries_that_lead_to_recoveries_end_by_depth() {
     let Outcome::Escalated(error) = done.outcome else { panic!("escalated") };
     assert!(error.value("recovery_failed").is_some());
     assert!(guard.enter(seconds(0)).is_ok(), "every depth was given back");
+}
+
+#[test]
+fn an_attempt_that_is_repeated_is_no_event_and_no_recovery() {
+    let policy = Policy::default();
+    let site = Site::new(Component::DATA, "fetch").idempotent();
+    let guard = LoopGuard::new(1, Duration::from_secs(10));
+    let mut tally = Tally::new(Duration::from_mins(1));
+    for attempt in 1..=3 {
+        let error = Error::new(Kind::Timeout, "late").with_component(Component::DATA);
+        let decision = policy.decide(error.class(), &site.with_attempt(attempt, 4));
+        assert_eq!(decision.action, Action::Retry);
+        let done = guard.recover(seconds(0), &decision, error, Handlers::<()>::new());
+        tally.record(&done, seconds(0));
+        assert_eq!((done.event, done.is_open(), done.is_recovered()), (None, true, false));
+        let Outcome::Returned(error) = done.outcome else { panic!("{:?}", done.outcome) };
+        assert!(!error.is_recorded(), "the last attempt may have to be");
+    }
+    assert_eq!(tally.rate(Over::All, seconds(0)).share(), None);
+    let error = Error::new(Kind::Timeout, "late");
+    let decision = policy.decide(error.class(), &site.with_attempt(4, 4));
+    for _ in 0..2 {
+        let error = Error::new(Kind::Timeout, "late");
+        let done = guard.recover(seconds(0), &decision, error, Handlers::<()>::new());
+        assert_eq!((done.event, done.is_open()), (Some(Severity::High), false));
+        assert!(done.failures.is_empty(), "handing on is not cut");
+        tally.record(&done, seconds(0));
+    }
+    assert_eq!(tally.rate(Over::All, seconds(0)).failed, 2);
 }
 
 #[test]

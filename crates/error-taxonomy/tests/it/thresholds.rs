@@ -199,6 +199,38 @@ fn an_error_is_counted_once_and_attempts_are_not() {
 }
 
 #[test]
+fn what_a_recovery_leaves_is_counted_once() {
+    let policy = profiles::pipeline().build().unwrap();
+    let site = Site::new(Component::POSITION, "any");
+    let mut counts = EventCounts::default();
+    let mut run = |fails: bool| {
+        let error = Error::new(Kind::Inconsistent, "x").with_component(Component::POSITION);
+        let decision = policy.decide(error.class(), &site);
+        let act = |_: backstop_error_taxonomy::recovery::Call<'_>| {
+            if fails { Err(Error::new(Kind::Internal, "y")) } else { Ok(()) }
+        };
+        let recovery = recover(&decision, error, Handlers::<()>::new().on_halt(act));
+        let counted = counts.record_recovery(&recovery, &decision, ms(0));
+        let error = recovery.outcome.error().unwrap();
+        assert_eq!(counts.record(error, &decision, ms(0)), Counted::Ignored, "a second time");
+        counted
+    };
+    assert_eq!(
+        [run(false), run(true), run(false)],
+        [Counted::Below, Counted::Reached, Counted::Above]
+    );
+    // What was put right is no event.
+    let ignored = {
+        let error = Error::new(Kind::Calculation, "x").with_component(Component::STRATEGY);
+        let decision = policy.decide(error.class(), &Site::new(Component::STRATEGY, "any"));
+        assert!(decision.alert_after.is_some());
+        let handlers = Handlers::new().on_fallback(|_| Ok(7));
+        counts.record_recovery(&recover(&decision, error, handlers), &decision, ms(0))
+    };
+    assert_eq!(ignored, Counted::Ignored);
+}
+
+#[test]
 fn recoveries_are_tallied() {
     let policy = Policy::default();
     let mut tally = Tally::new(Duration::from_mins(1));
