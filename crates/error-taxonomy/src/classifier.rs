@@ -40,6 +40,10 @@ struct Asked {
 /// [`Error`], [`Stated`] and [`io::Error`] are found inside them; of another type register both,
 /// `register::<Market>()` and `register::<Arc<Market>>()`.
 ///
+/// An `anyhow::Error` is classified by `classify(error.as_ref())`.
+/// What was given to its `context` is hidden in a layer of a private type and says nothing here:
+/// make an error with a class of its own the source, or ask anyhow's `downcast_ref` first.
+///
 /// ```
 /// use std::io;
 /// use backstop_error_taxonomy::{Class, Classifier, Classify, Component, Kind, Transience};
