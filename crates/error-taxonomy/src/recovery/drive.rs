@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use super::course::{Course, HandlerFailure, Next};
 use super::{Call, Done, Handlers, Recovery};
-use crate::{Action, Decision, Error};
+use crate::{Action, Classify, Decision, Error, Transience};
 
 /// How many characters of a panic's message are kept.
 const MESSAGE_CHARS_MAX: usize = 256;
@@ -44,7 +44,7 @@ pub fn recover<T>(
     error: Error,
     mut handlers: Handlers<'_, T>,
 ) -> Recovery<T> {
-    let mut course = Course::new(error);
+    let mut course = Course::new(given_up(error, decision));
     let mut next = course.begin(decision);
     loop {
         let action = match next {
@@ -88,7 +88,7 @@ pub async fn recover_async<T>(
     error: Error,
     mut doer: impl AsyncFnMut(Call<'_>) -> Result<Done<T>, Error>,
 ) -> Recovery<T> {
-    let mut course = Course::new(error);
+    let mut course = Course::new(given_up(error, decision));
     let mut next = course.begin(decision);
     loop {
         let action = match next {
@@ -101,6 +101,16 @@ pub async fn recover_async<T>(
             Err(panic) => Err(panicked(action, &*panic)),
         };
         next = course.after(action, Some(done), decision);
+    }
+}
+
+/// The error, exhausted if the decision says so, lest an outer layer start over.
+fn given_up(error: Error, decision: &Decision<'_>) -> Error {
+    let (known, decided) = (error.class(), decision.class);
+    if known.kind() == decided.kind() && decided.transience() == Transience::Exhausted {
+        error.with_transience(Transience::Exhausted)
+    } else {
+        error
     }
 }
 

@@ -19,6 +19,7 @@
 //!
 //! 1. The error that is returned is the original one; what the handler failed with is attached to
 //!    it as context and kept in [`Recovery::failures`], never the other way round.
+//!    After the last attempt it is exhausted, so that no outer layer starts over.
 //! 2. A fallback is followed once; nothing leads back to it.
 //! 3. A handler that panics ends its own work, not the process.
 //! 4. A recovery that fails is one critical event; one that brings the result or leaves nothing to

@@ -10,7 +10,7 @@ use backstop_error_taxonomy::recovery::{
 };
 use backstop_error_taxonomy::tally::{Over, Tally};
 use backstop_error_taxonomy::{
-    Action, Classify, Component, Effect, Error, HaltScope, Kind, Policy, Severity, Site,
+    Action, Classify, Component, Effect, Error, HaltScope, Kind, Policy, Severity, Site, Transience,
 };
 
 fn seconds(seconds: i64) -> Timestamp {
@@ -368,6 +368,8 @@ fn an_attempt_that_is_repeated_is_no_event_and_no_recovery() {
         let error = Error::new(Kind::Timeout, "late");
         let done = guard.recover(seconds(0), &decision, error, Handlers::<()>::new());
         assert_eq!((done.event, done.is_open()), (Some(Severity::High), false));
+        let returned = done.outcome.error().unwrap().class();
+        assert_eq!(returned.transience(), Transience::Exhausted, "no outer layer starts over");
         assert!(done.failures.is_empty(), "handing on is not cut");
         tally.record(&done, seconds(0));
     }
