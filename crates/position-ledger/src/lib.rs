@@ -27,19 +27,23 @@
 //!
 //! # What is in the books
 //!
-//! An [`Entry`] states one [`Fact`]: money deposited or adjusted, an order [intended](order::Intent) and what became of it,
-//! a [fill](fill::Fill), a [snapshot](pnl::Snapshot) handed out.
+//! An [`Entry`] states one [`Fact`]: money that came, went or was adjusted, an order [intended](order::Intent) and what
+//! became of it, a [fill](fill::Fill), its [bust](fill::Void) or [correction](fill::Correction), a fee, funding, or what
+//! else [happened](action) to a position, a [snapshot](pnl::Snapshot) handed out.
 //! The [`Ledger`] gives each entry to a [journal](journal::Journal), chained by SHA-256, and adds it to the [`Books`].
 //! The same journal gives the same books, to the last bit, at every entry: [`Ledger::as_of`], [`Ledger::replay`].
 //!
 //! | decision | here |
 //! | --- | --- |
-//! | contracts | linear, settled in the quote currency, with a multiplier |
-//! | positions | netted per account and instrument, at average cost |
+//! | contracts | spot, linear, inverse, quanto, with a multiplier: [`rules::Contract`] |
+//! | positions | per account and instrument, netted or by leg; shares of strategies and portfolios beside them |
+//! | cost | average, FIFO, LIFO, HIFO or named lots: [`rules::Method`] |
+//! | order | that of the journal, or of event time: [`rules::Sequencing`] |
 //! | numbers | [`Amount`]: 18 decimals, exact or an error |
+//! | the value of a fill | the cost that the venue states; else rounded half to even at the 18th decimal |
 //! | identity of a fill | (account, instrument, trade id), for ever |
 //! | identity of an order | its client order id; each event once |
-//! | identity of the rest | the id of the entry |
+//! | identity of the rest | the id that its source gave it, else the id of the entry |
 //! | what waits for the disk | what you append as [`Durability::Durable`]: intents, before they are sent |
 //!
 //! # Keeping and reading
@@ -52,11 +56,16 @@
 //! | keep profit and loss | [`pnl::Schedule`], [`Books::snapshot`], [`pnl::take`], a [`pnl::Store`] |
 //! | compare it with the books | [`pnl::Snapshot::validate`] |
 //! | hand the journal on, or read it back | [`export`] as CSV or JSON Lines |
-//! | simulate | [`Books::book`], without a journal |
+//! | simulate, or keep a paper wallet | [`Books::book`], without a journal |
+//! | ask who earned what | [`Books::profits`], [`pnl::convert`] at given rates |
+//! | know what is free | [`Books::funds`] |
+//! | compare several books | [`Books::statement`] |
+//! | know how a position came about | [`Books::history`], [`Books::in_order`] |
+//! | keep a bad account or instrument apart | [`Fact::Isolated`], [`Fact::Released`] |
 //!
 //! # What it is not
 //!
-//! It reads no clock, sends nothing, converts no currencies and asks no venue.
+//! It reads no clock, sends nothing, invents no rate or mark, and asks no venue.
 //! It does not correct itself: reconciliation finds, and a correction is an entry like any other.
 //! One ledger is the only writer of its journal, unless the journal says that it is [shared](journal::Journal::is_shared).
 //!
@@ -68,6 +77,7 @@
 //!
 //! Bad input is a typed [error] that names field, value and rule, and leaves books and journal as they were.
 //! The same key with other content is [`Outcome::Conflict`], never applied and never ignored.
+//! What cannot be answered is an error or an empty place, never a zero; what is old says how old.
 //! A journal that fails stops the ledger; a damaged journal is refused at [`Ledger::open`] with the first bad entry.
 
 #![deny(clippy::arithmetic_side_effects)]
