@@ -182,15 +182,15 @@ impl Books {
             return Ok(());
         }
         let ends = [Some(owner), tied.map(|(_, to)| to)];
-        let mut befores = Vec::with_capacity(2);
+        let mut earlier = Vec::with_capacity(2);
         for slot in ends.into_iter().flatten() {
-            befores.push((slot, state_of(states, slot)?.holding));
+            earlier.push((slot, state_of(states, slot)?.holding));
         }
         match tied {
             Some((_, to)) => self.run_tied(states, (owner, to), deed)?,
             None => run_deed(state_of(states, owner)?, terms, deed)?,
         }
-        for (slot, before) in befores {
+        for (slot, before) in earlier {
             let after = state_of(states, slot)?.holding;
             let (closed, fee) = (Amount::ZERO, Amount::ZERO);
             watch(&Seen { slot, before, after, op, closed, fee });
