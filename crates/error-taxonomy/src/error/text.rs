@@ -101,6 +101,6 @@ pub(super) fn one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 
 /// Control characters, line separators, and marks that change the direction of writing.
 fn disturbs(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}');
+    c.is_control() || is_mark || matches!(c, '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}')
 }

@@ -74,6 +74,8 @@ fn foreign_text_cannot_forge_a_line() {
 fn foreign_text_cannot_turn_a_line_around() {
     let error = Error::new(Kind::Data, "a\u{202e}b\u{2028}c");
     assert_eq!(error.to_string(), "a\\u{202e}b\\u{2028}c (data)");
+    let error = Error::new(Kind::Data, "a\u{200f}b\u{61c}c");
+    assert_eq!(error.to_string(), "a\\u{200f}b\\u{61c}c (data)");
 }
 
 #[test]
