@@ -7,8 +7,8 @@ use backstop_position_ledger::action::{
     Act, Action, Opening, Payment, Purpose, Reach, Reference, Repair, Subject,
 };
 use backstop_position_ledger::error::{AppendError, FundsError, RateError};
-use backstop_position_ledger::fill::Side;
-use backstop_position_ledger::order::{Portfolio, Strategy};
+use backstop_position_ledger::fill::{Side, Void};
+use backstop_position_ledger::order::{Portfolio, Status, Strategy};
 use backstop_position_ledger::pnl::{By, Group, Mark, Marks, Rates, convert};
 use backstop_position_ledger::{
     Account, Amount, Durability, Fact, Instrument, Instruments, Ledger, MemoryJournal, Outcome,
@@ -313,4 +313,18 @@ fn a_statement_says_plainly_what_is_held() {
         (amount("2"), amount("1.5"), true)
     );
     assert_eq!(row.last_activity, Timestamp::from_millis(1_000));
+}
+
+#[test]
+fn a_bust_opens_the_order_again() {
+    let (mut ledger, mut desk) = (ledger(), Desk::default());
+    apply(&mut ledger, &mut desk, Fact::intended(intent(1, "2")));
+    let filled = fill("t1", "2", "1.1");
+    let (instrument, trade_id) = (filled.instrument.clone(), filled.trade_id.clone());
+    apply(&mut ledger, &mut desk, Fact::Filled(filled));
+    assert_eq!(ledger.books().open_orders().count(), 0);
+    let void = Void { instrument, trade_id, quantity: Some(amount("0.5")) };
+    apply(&mut ledger, &mut desk, Fact::FillVoided(void));
+    let order = ledger.books().open_orders().next().unwrap();
+    assert_eq!((order.filled(), order.status()), (amount("1.5"), Status::Accepted));
 }
