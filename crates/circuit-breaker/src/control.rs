@@ -55,8 +55,9 @@ impl Breaker {
         self.change(Machine::reset);
     }
 
-    /// Opens for the policy's open time, from any state; permits become stale.
+    /// Opens for the policy's open time; permits become stale.
     ///
+    /// A breaker that is forced open stays so: an open time would end, and it must not.
     /// An open breaker stays open for that time from now on.
     pub fn open(&self, now: Instant) {
         let moment = self.gate().moment(now);
@@ -65,7 +66,8 @@ impl Breaker {
 
     /// Opens for exactly `time`, as when a server says when to come back.
     ///
-    /// Of an open breaker it moves the end of the open time, to either side.
+    /// Of an open breaker it moves the end of the open time, to either side; one that is forced open
+    /// stays so.
     ///
     /// ```
     /// use std::time::Duration;
@@ -105,19 +107,19 @@ impl Breaker {
         from.map_or(Ok(()), |from| Err(IllegalTransition { from }))
     }
 
-    /// Rejects everything until [`reset`](Self::reset); permits become stale.
+    /// Rejects everything until [`reset`](Self::reset), whatever a server says; permits become stale.
     ///
     /// For an operator, or a host that has reason to stop.
     pub fn force_open(&self) {
         self.change(|machine, events| machine.switch(State::ForcedOpen, events));
     }
 
-    /// Admits everything and counts nothing until [`reset`](Self::reset); permits become stale.
+    /// Admits everything and counts nothing until a switch by hand; permits become stale.
     pub fn disable(&self) {
         self.change(|machine, events| machine.switch(State::Disabled, events));
     }
 
-    /// Admits everything and only counts, until [`reset`](Self::reset); permits become stale.
+    /// Admits everything and only counts, until a switch by hand; permits become stale.
     ///
     /// Shows what a policy would do before it may do it: listeners hear of each threshold once.
     pub fn metrics_only(&self) {

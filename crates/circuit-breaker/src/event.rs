@@ -18,9 +18,9 @@ pub enum State {
     HalfOpen,
     /// Calls are rejected until [`reset`](crate::Breaker::reset).
     ForcedOpen,
-    /// Calls pass and nothing is counted, until [`reset`](crate::Breaker::reset).
+    /// Calls pass and nothing is counted, until a switch by hand.
     Disabled,
-    /// Calls pass, verdicts are counted and thresholds told, until [`reset`](crate::Breaker::reset).
+    /// Calls pass, verdicts are counted and thresholds told, until a switch by hand.
     MetricsOnly,
 }
 

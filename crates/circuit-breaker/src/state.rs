@@ -8,7 +8,8 @@
 //! | half-open | the probes' verdict is bad | open, for longer if the policy escalates |
 //! | half-open | it has lasted as long as it may | open or closed, as the policy says |
 //! | open | `half_open` | half-open |
-//! | any | `open`, `force_open`, `disable`, `metrics_only` | that state |
+//! | any but forced open | `open` | open |
+//! | any | `force_open`, `disable`, `metrics_only` | that state |
 //! | any | `reset` | closed |
 //!
 //! Every row that changes the state starts a new period, and so does a reset of a closed breaker.
@@ -211,8 +212,11 @@ impl Machine {
         }
     }
 
-    /// Opens by hand for the policy's time, or until `until`.
+    /// Opens by hand for the policy's time, or until `until`; forced open it stays so.
     pub(crate) fn open(&mut self, moment: Moment, until: Option<i64>, events: &mut Vec<Event>) {
+        if self.state == State::ForcedOpen {
+            return;
+        }
         if self.state == State::HalfOpen {
             self.open_attempt = self.open_attempt.saturating_add(1);
         }

@@ -50,6 +50,22 @@ fn an_open_time_given_by_a_server_replaces_that_of_the_policy() {
 }
 
 #[test]
+fn what_a_server_says_does_not_end_what_an_operator_forced() {
+    let clock = clock();
+    let now = || clock.instant();
+    let breaker = Breaker::new(policy()).unwrap();
+    breaker.force_open();
+    breaker.open(now());
+    breaker.open_for(Duration::ZERO, now());
+    breaker.open_until(now() + SECOND, now());
+    clock.advance(60 * SECOND);
+    assert_eq!(breaker.admit(now).unwrap_err().reason, Reason::ForcedOpen);
+    assert_eq!((breaker.state(), breaker.totals().opened), (State::ForcedOpen, 0));
+    breaker.reset();
+    assert!(breaker.admit(now).is_ok());
+}
+
+#[test]
 fn priority_passes_and_does_not_judge() {
     let clock = clock();
     let now = || clock.instant();

@@ -110,6 +110,7 @@ impl Model {
 
     pub(crate) fn open_by_hand(&mut self, now: u64, until: Option<u64>) {
         match self.state {
+            State::ForcedOpen => return,
             State::HalfOpen => self.reopen(Some(now)),
             State::Open => {}
             _ => self.open(Some(now)),
