@@ -90,7 +90,9 @@ pub(crate) fn open_time(policy: &Policy, reopenings: u32, draw: u64) -> Duration
         // Drawn on the limited time and only ever less, so that breakers at the limit still spread.
         Some(jitter) => {
             let mut rng = SmallRng::seed_from_u64(jitter.seed ^ draw);
-            time.mul_f64(1.0 - jitter.share * rng.random::<f64>())
+            let left = 1.0 - jitter.share * rng.random::<f64>();
+            // A time near the longest may round to more than a duration holds.
+            Duration::try_from_secs_f64(time.as_secs_f64() * left).unwrap_or(time).min(time)
         }
         None => time,
     }
@@ -98,7 +100,10 @@ pub(crate) fn open_time(policy: &Policy, reopenings: u32, draw: u64) -> Duration
 
 fn escalated(policy: &Policy, reopenings: u32) -> Duration {
     match policy.escalation {
-        Some(Escalation { factor, open_time_max }) if reopenings > 0 => {
+        // No time stays none: times a power that has grown to infinity it would be no number.
+        Some(Escalation { factor, open_time_max })
+            if reopenings > 0 && !policy.open_time.is_zero() =>
+        {
             let power = factor.powi(i32::try_from(reopenings).unwrap_or(i32::MAX));
             // An overflow is beyond the limit, whatever the limit.
             Duration::try_from_secs_f64(policy.open_time.as_secs_f64() * power)
@@ -121,4 +126,19 @@ pub(crate) const fn is_answer(kind: Kind) -> bool {
             | Kind::Rejected
             | Kind::Unsupported
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_extreme_of_an_open_time_panics_or_grows_from_nothing() {
+        let probing_at_once = Policy::new(Duration::ZERO).with_escalation(2.0, Duration::MAX);
+        for reopenings in [1, 1_023, 1_024, u32::MAX] {
+            assert_eq!(open_time(&probing_at_once, reopenings, 0), Duration::ZERO);
+        }
+        let forever = Policy::new(Duration::MAX).with_open_jitter(f64::MIN_POSITIVE, 7);
+        assert_eq!(open_time(&forever, 0, 0), Duration::MAX);
+    }
 }
