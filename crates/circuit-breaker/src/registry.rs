@@ -148,22 +148,32 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         if let Some(breaker) = self.find(key) {
             return Ok(breaker);
         }
-        let mut slots = self.write();
-        // Somebody else may have made it between the two locks.
-        if let Some(place) = slots.places.get(key) {
-            return Ok(slots.list[*place].breaker.clone());
-        }
-        let place = if slots.list.len() < self.keys_max {
-            slots.list.len()
-        } else {
-            let Some(place) = slots.evict(now()) else {
+        // This and `now` are the caller's code, which must not run under the lock.
+        let policy = self.policy_of(key);
+        let (mut now, mut moment) = (Some(now), None);
+        let (mut slots, place) = loop {
+            let mut slots = self.write();
+            // Somebody else may have made it between the two locks.
+            if let Some(place) = slots.places.get(key) {
+                return Ok(slots.list[*place].breaker.clone());
+            }
+            if slots.list.len() < self.keys_max {
+                let place = slots.list.len();
+                break (slots, place);
+            }
+            if let Some(now) = now.take() {
+                drop(slots);
+                moment = Some(now());
+                continue;
+            }
+            let Some(place) = moment.and_then(|moment| slots.evict(moment)) else {
                 drop(slots);
                 self.rejected.fetch_add(1, Ordering::Relaxed);
                 return Err(Rejection::REGISTRY_FULL);
             };
-            place
+            break (slots, place);
         };
-        let breaker = self.make(key, u32::try_from(slots.made).unwrap_or(u32::MAX));
+        let breaker = self.make(key, policy, u32::try_from(slots.made).unwrap_or(u32::MAX));
         slots.put(place, key.clone(), breaker.clone());
         Ok(breaker)
     }
@@ -208,9 +218,12 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         Some(slot.breaker.clone())
     }
 
-    fn make(&self, key: &K, number: u32) -> Breaker {
+    fn policy_of(&self, key: &K) -> &Arc<Policy> {
         let own = self.policies.iter().find(|(matches, _)| matches(key));
-        let policy = own.map_or(&self.policy, |(_, policy)| policy);
+        own.map_or(&self.policy, |(_, policy)| policy)
+    }
+
+    fn make(&self, key: &K, policy: &Arc<Policy>, number: u32) -> Breaker {
         let breaker = Breaker::keyed(Arc::clone(policy), self.start, number);
         match &self.listener {
             Some(listener) => {

@@ -1,6 +1,9 @@
 //! A breaker for each key, and which of them may be forgotten.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock, mpsc},
+    time::Duration,
+};
 
 use backstop_circuit_breaker::{Event, Policy, Problem, Reason, Registry, State};
 use backstop_clock::{Clock, ManualClock, Timestamp};
@@ -41,6 +44,24 @@ fn only_a_breaker_that_nobody_would_miss_is_forgotten() {
     assert_eq!(registry.peek(&"open").unwrap().state(), State::Open);
     assert!(registry.peek(&"failed once").is_none());
     assert_eq!((registry.occupancy().live, registry.occupancy().evicted), (4, 5));
+}
+
+#[test]
+fn the_callers_code_runs_outside_the_lock() {
+    let clock = clock();
+    let registry = Arc::new(OnceLock::<Registry<&str>>::new());
+    let inside = Arc::clone(&registry);
+    let looks = move |_: &&str| inside.get().unwrap().occupancy().live > 9;
+    let made = Registry::new(1, policy(2)).unwrap().with_policy_for(looks, policy(3)).unwrap();
+    assert!(registry.set(made).is_ok());
+    let registry = registry.get().unwrap();
+    let now = || {
+        assert_eq!(registry.occupancy().live, 1);
+        clock.instant()
+    };
+    drop(registry.breaker(&"old", now).unwrap());
+    drop(registry.breaker(&"new", now).unwrap());
+    assert_eq!(registry.occupancy().evicted, 1);
 }
 
 #[test]
