@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backstop_circuit_breaker::{Breaker, Event, Snapshot, State, Verdict};
+use backstop_circuit_breaker::{Breaker, Event, Snapshot, Verdict};
 use backstop_clock::{Clock, SystemClock, Timestamp};
 use backstop_error_taxonomy::Error;
 use serde_json::Value;
@@ -62,6 +62,8 @@ struct Script {
     clock: ScriptClock,
     target: Target,
     events: Events,
+    /// What listeners found wrong.
+    faults: Arc<Mutex<Vec<String>>>,
     /// Permits by their names, and those that nobody will end.
     named: BTreeMap<String, Permits>,
     held: Vec<Permits>,
@@ -107,7 +109,8 @@ pub(crate) fn run(case: &Value) -> Outcome {
     let events: Events = Arc::new(Mutex::new(Vec::new()));
     let target = Target::build(&case["config"], &clock, &events)?;
     let (named, held, snapshots) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-    let mut script = Script { clock, target, events, named, held, snapshots };
+    let faults = Arc::default();
+    let mut script = Script { clock, target, events, faults, named, held, snapshots };
     let mut events_total = BTreeMap::new();
     for (index, step) in steps.iter().enumerate() {
         let at = |why| format!("step {index}: {why}");
@@ -117,6 +120,8 @@ pub(crate) fn run(case: &Value) -> Outcome {
         expect::add_up(&seen.events, &mut events_total);
         let (target, now) = (&script.target, script.clock.now());
         expect::check(step, &seen, target, &events_total, now).map_err(at)?;
+        let fault = script.faults.lock().unwrap().pop();
+        fault.map_or(Ok(()), Err).map_err(at)?;
     }
     Ok(())
 }
@@ -277,19 +282,24 @@ impl Script {
 
     fn listen(&self, step: &Value) -> Outcome {
         let on = text(step, "on")?.to_owned();
-        let calls: Vec<String> = step["calls"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|call| call.as_str().map(str::to_owned))
-            .collect();
+        let calls = step["calls"].as_array().filter(|calls| !calls.is_empty());
+        let calls = calls.ok_or("a listener without calls")?.iter().map(reaction);
+        let calls = calls.collect::<Outcome<Vec<_>>>()?;
+        let faults = Arc::clone(&self.faults);
         let now = self.clock.now();
         let breaker = self.target.breaker(step["key"].as_str(), &self.clock)?;
         // Adding a listener to a clone adds it to the breaker.
         drop(breaker.with_listener(move |breaker, event| {
-            if matches!(event, Event::Transition { from, to, .. } if format!("{from}->{to}") == on)
-            {
-                react(breaker, &calls, now);
+            let Event::Transition { from, to, .. } = event else { return };
+            if format!("{from}->{to}") != on {
+                return;
+            }
+            // A panic of a listener goes no further, so an assertion could not fail here.
+            if breaker.state() == *from {
+                faults.lock().unwrap().push(format!("{on} told before it happened"));
+            }
+            for call in &calls {
+                react(breaker, *call, now);
             }
         }));
         Ok(())
@@ -362,15 +372,31 @@ fn panic_in(mut permits: Permits, clock: &ScriptClock) {
     drop(permit.call(|| clock.now(), inner));
 }
 
-fn react(breaker: &Breaker, calls: &[String], now: Instant) {
-    for call in calls {
-        match call.as_str() {
-            "state" => assert_ne!(breaker.state(), State::Closed),
-            "acquire" => drop(breaker.admit(|| now)),
-            "reset" => breaker.reset(),
-            "panic" => resume_unwind(Box::new("the listener panics")),
-            other => panic!("unknown call {other:?} of a listener"),
-        }
+/// What a listener does with the breaker it is handed.
+#[derive(Clone, Copy)]
+enum Reaction {
+    State,
+    Acquire,
+    Reset,
+    Panic,
+}
+
+fn reaction(call: &Value) -> Outcome<Reaction> {
+    match call.as_str() {
+        Some("state") => Ok(Reaction::State),
+        Some("acquire") => Ok(Reaction::Acquire),
+        Some("reset") => Ok(Reaction::Reset),
+        Some("panic") => Ok(Reaction::Panic),
+        _ => failed(format!("unknown call {call} of a listener")),
+    }
+}
+
+fn react(breaker: &Breaker, call: Reaction, now: Instant) {
+    match call {
+        Reaction::State => drop(breaker.state().to_string()),
+        Reaction::Acquire => drop(breaker.admit(|| now)),
+        Reaction::Reset => breaker.reset(),
+        Reaction::Panic => resume_unwind(Box::new("the listener panics")),
     }
 }
 
