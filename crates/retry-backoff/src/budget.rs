@@ -134,7 +134,12 @@ impl Rule {
                 let rule = "a share above 0 and at most 1";
                 within("success_threshold", success_threshold, f64::MIN_POSITIVE, 1.0, rule);
                 within("max_rejection", max_rejection, 0.0, 1.0, "a share from 0 to 1");
-                within("slices", slices.into(), 1.0, 1e4, "a number from 1 to 10000");
+                // Slices are numbered, and finer ones would run out of numbers within days.
+                let most = u32::try_from(window.as_millis().min(10_000)).unwrap_or(10_000);
+                // A window of nothing is a problem of its own.
+                let most = if window.is_zero() { 10_000 } else { most };
+                let rule = "a number from 1 to 10000, each slice of a millisecond or more";
+                within("slices", slices.into(), 1.0, most.into(), rule);
             }
         }
         problems.extend(zero_time.map(|setting| Problem::NoTime { setting }));

@@ -262,6 +262,10 @@ fn fibonacci(n: u32) -> u64 {
 }
 
 fn scaled_power(base: Duration, factor: f64, exponent: u32) -> Duration {
+    // Nothing times what has grown to infinity is no number.
+    if base.is_zero() {
+        return Duration::ZERO;
+    }
     let multiple = factor.powi(i32::try_from(exponent).unwrap_or(i32::MAX));
     match whole(multiple) {
         Some(multiple) => base.saturating_mul(multiple),

@@ -22,6 +22,28 @@ fn without_a_cap_no_delay_is_above_a_minute_or_the_base() {
 }
 
 #[test]
+fn nothing_times_anything_is_nothing() {
+    for schedule in [Schedule::exponential(ms(0)), Schedule::decorrelated(ms(0))] {
+        assert_eq!(schedule.nominal(u32::MAX), ms(0));
+    }
+}
+
+#[test]
+fn slices_that_would_run_out_of_numbers_are_refused() {
+    let rule = |window, slices| Rule::Throttle {
+        success_threshold: 0.5,
+        max_rejection: 0.9,
+        min_calls: 1,
+        window,
+        slices,
+    };
+    let now = SystemClock.instant();
+    assert!(Budget::new(rule(ms(100), 100), now).is_ok());
+    let refused = Budget::new(rule(ms(100), 101), now).unwrap_err();
+    assert_eq!(refused.problems()[0].setting(), "slices");
+}
+
+#[test]
 fn the_zeroth_delay_is_the_first() {
     let schedule = Schedule::exponential(ms(100));
     assert_eq!(schedule.nominal(0), schedule.nominal(1));
