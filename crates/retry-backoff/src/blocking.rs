@@ -117,6 +117,9 @@ where
             Ok(lead) => {
                 wait(clock, lead, run.token(), run.handle());
                 now = clock.instant();
+                if let Err(reason) = run.progress.begin(now) {
+                    return run.stop(reason, last);
+                }
             }
             Err(reason) => return run.stop(reason, last),
         }

@@ -109,6 +109,9 @@ where
             Ok(lead) => {
                 wait(clock, lead, run.token(), run.handle()).await;
                 now = clock.instant();
+                if let Err(reason) = run.progress.begin(now) {
+                    return run.stop(reason, last);
+                }
             }
             Err(reason) => return run.stop(reason, last),
         }
@@ -157,7 +160,8 @@ where
     run.sent(now);
     let Some(answer) = unless_resolved(run.handle(), within(clock, limit, work)).await else {
         run.ready()?;
-        // Only this run takes from the handle, so the news cannot be gone.
+        // Another call with the same handle took the news, and this attempt was dropped halfway.
+        run.progress.lose_sight();
         return Err(Exit::Stop(StopReason::Cancelled));
     };
     let last = match answer {

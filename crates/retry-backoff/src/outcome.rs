@@ -23,6 +23,9 @@ pub enum Outcome<T, E> {
     /// A failure; its class decides what comes next.
     Failure(E),
     /// An answer that asks for another try, such as "pending".
+    ///
+    /// Under [`Guard::Once`](crate::Guard::Once) it may mean that the request was taken: it is
+    /// looked up or given back, never simply sent again.
     Again(T),
     /// A failure whose sender asks not to come back, as a negative `Retry-After` does.
     Pushback(E),

@@ -105,13 +105,14 @@ impl Trouble {
 /// |---|---|
 /// | it took effect | stop, `AlreadyApplied` |
 /// | effect unknown, `Once`, and nobody to ask or not transient | stop, `UnknownOutcome` |
+/// | a value that asks for another try, `Once`, and nobody to ask | stop, `UnknownOutcome` |
 /// | refused by a circuit breaker, unless told to wait or to retry | stop, `BreakerRefused` |
 /// | permanent or exhausted | stop, `Permanent` |
 /// | deadline reached | stop, `Deadline` |
 /// | last attempt | stop, `AttemptsExhausted` |
 /// | the other side asked not to come back | stop, `Pushback` |
 /// | the sleep would not end before the deadline | stop, `Deadline` |
-/// | effect unknown, `Once` | ask |
+/// | effect unknown or such a value, `Once` | ask |
 /// | otherwise | run |
 ///
 /// A driver asks the [`Budget`](crate::budget::Budget) last, so that no token is spent on a run that
@@ -202,6 +203,14 @@ impl Progress {
         Ok(lead)
     }
 
+    /// The wait before the first attempt is over.
+    ///
+    /// # Errors
+    /// [`StopReason::Deadline`] if it took longer than asked and the deadline is reached.
+    pub fn begin(&self, now: Instant) -> Result<(), StopReason> {
+        if self.rest(now) == Some(Duration::ZERO) { Err(StopReason::Deadline) } else { Ok(()) }
+    }
+
     /// Number of the attempt that runs or ran last, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
@@ -224,7 +233,7 @@ impl Progress {
     ///
     /// Takes at most one draw from `rng`, and none if it stops before the delay matters.
     pub fn next(&mut self, trouble: Trouble, now: Instant, rng: &mut (impl Rng + ?Sized)) -> Step {
-        let unknown = trouble.class().is_some_and(|class| class.effect() == Effect::Unknown);
+        let unknown = self.is_unknown(trouble);
         self.unsettled |= unknown;
         if let Some(reason) = self.refusal(trouble, now) {
             return Step::Stop(reason);
@@ -236,6 +245,21 @@ impl Progress {
             return Step::Stop(StopReason::Deadline);
         }
         if unknown && self.guard.is_once() { Step::Ask { after } } else { Step::Run { after } }
+    }
+
+    /// Whether the attempt may have taken effect.
+    ///
+    /// Who answers "pending" has the request: under [`Guard::Once`] that is no leave to send it again.
+    fn is_unknown(&self, trouble: Trouble) -> bool {
+        match trouble.class() {
+            Some(class) => class.effect() == Effect::Unknown,
+            None => self.guard.is_once(),
+        }
+    }
+
+    /// An attempt was dropped halfway, so nobody knows what became of it.
+    pub(crate) fn lose_sight(&mut self) {
+        self.unsettled = true;
     }
 
     /// The look-up found that no attempt took effect.
@@ -262,8 +286,9 @@ impl Progress {
     /// The class of the whole run, which stopped for `reason` on a failure of class `last`.
     ///
     /// The effect stays unknown if any attempt may have taken effect, whatever the last one said.
-    /// A retry that is used up is exhausted, so that an outer retry does not start over; one that
-    /// was refused because the outcome is open is permanent, whatever the outer retry is told.
+    /// A retry that is used up is exhausted, so that an outer retry does not start over; one whose
+    /// outcome is open under [`Guard::Once`], or that would send something else, is permanent,
+    /// whatever the outer retry is told.
     pub fn class(&self, last: Option<Class>, reason: StopReason) -> Class {
         let last = last.unwrap_or_else(|| {
             let kind = if reason == StopReason::Deadline { Kind::Timeout } else { Kind::Cancelled };
@@ -281,6 +306,9 @@ impl Progress {
             }
             StopReason::Permanent | StopReason::AlreadyApplied | StopReason::BreakerRefused => {
                 class
+            }
+            _ if self.unsettled && self.guard.is_once() => {
+                class.with_transience(Transience::Permanent)
             }
             StopReason::Deadline
             | StopReason::AttemptsExhausted
@@ -309,8 +337,12 @@ impl Progress {
     }
 
     fn refusal(&self, trouble: Trouble, now: Instant) -> Option<StopReason> {
-        if let Some(reason) = trouble.class().and_then(|class| self.outcome(class)) {
-            return Some(reason);
+        let reason = match trouble.class() {
+            Some(class) => self.outcome(class),
+            None => (self.guard.is_once() && !self.can_ask).then_some(StopReason::UnknownOutcome),
+        };
+        if reason.is_some() {
+            return reason;
         }
         if self.rest(now) == Some(Duration::ZERO) {
             return Some(StopReason::Deadline);

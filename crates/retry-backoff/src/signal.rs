@@ -1,6 +1,7 @@
 //! Word from outside: stop, or it took effect already.
 
 use std::fmt;
+use std::future::pending;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,6 +96,7 @@ struct Shared<T> {
 /// Resolves one call from outside, when its acceptance came on another channel.
 ///
 /// Clones resolve the same call; make one for each call.
+/// In a second call it is as good as none.
 ///
 /// ```
 /// use std::time::Duration;
@@ -161,8 +163,14 @@ impl<T> Handle<T> {
         }
     }
 
+    /// Completes once there are news to take.
+    ///
+    /// Never on a handle of a call that is over: used again, it must not cut an attempt short.
     pub(crate) async fn arrival(&self) {
         self.shared.signal.wait().await;
+        if !matches!(*self.news(), Message::Arrived(_)) {
+            pending::<()>().await;
+        }
     }
 
     fn news(&self) -> MutexGuard<'_, Message<T>> {

@@ -22,6 +22,9 @@ mod driver;
 mod calls;
 #[cfg(test)]
 #[cfg(not(loom))]
+mod open_orders;
+#[cfg(test)]
+#[cfg(not(loom))]
 mod peers;
 #[cfg(test)]
 #[cfg(not(loom))]

@@ -1,0 +1,119 @@
+//! Ways in which an order of unknown outcome could be sent again, or taken for not sent.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use backstop_clock::{Clock as _, ManualClock, Sleep as _, Timestamp};
+use backstop_error_taxonomy::{Classify as _, Effect, Error, Kind, Transience};
+use backstop_retry_backoff::{
+    Attempt, Ending, Handle, Jitter, Outcome, Policy, Resolution, Retry, Schedule, StopReason,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::sim::Sim;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn policy() -> Policy {
+    Policy::new(Schedule::fixed(ms(100)).with_jitter(Jitter::None))
+}
+
+fn retry() -> Retry {
+    Retry::new(policy()).unwrap()
+}
+
+fn rng() -> StdRng {
+    StdRng::seed_from_u64(1)
+}
+
+fn manual() -> ManualClock {
+    ManualClock::new(Timestamp::EPOCH)
+}
+
+#[test]
+fn a_pending_order_is_not_sent_again() {
+    let runs = Cell::new(0);
+    let pending = |_: Attempt<u32>| {
+        runs.set(runs.get() + 1);
+        Outcome::<_, Error>::Again("pending")
+    };
+    let retry = retry();
+    let finished = retry.at_most_once(7).run_blocking(&manual(), &mut rng(), pending).unwrap();
+    assert_eq!((finished.value, runs.get()), ("pending", 1));
+    assert_eq!(finished.ending, Ending::Unwanted(StopReason::UnknownOutcome));
+}
+
+#[test]
+fn a_pending_order_is_looked_up() {
+    for (answer, ending, sent) in [
+        (Resolution::Found("filled"), Ending::Resolved, 1),
+        (Resolution::NotFound, Ending::Success, 2),
+        (Resolution::Unknown, Ending::Unwanted(StopReason::UnknownOutcome), 1),
+    ] {
+        let runs = Cell::new(0);
+        let pending = |attempt: Attempt<u32>| {
+            runs.set(runs.get() + 1);
+            let value = "pending";
+            if attempt.number == 1 {
+                Outcome::<_, Error>::Again(value)
+            } else {
+                Outcome::Success(value)
+            }
+        };
+        let retry = retry();
+        let call = retry.at_most_once(7).asking(|| answer);
+        let finished = call.run_blocking(&manual(), &mut rng(), pending).unwrap();
+        assert_eq!((finished.ending, runs.get()), (ending, sent));
+    }
+}
+
+#[test]
+fn a_handle_of_a_call_that_is_over_cuts_nothing_short() {
+    let retry = retry();
+    let handle = Handle::new();
+    handle.resolve("first").unwrap();
+    let never = |_: Attempt<u32>| -> Result<_, Error> { unreachable!("the news are there") };
+    let first = retry.at_most_once(1).resolved_by(&handle);
+    assert_eq!(first.run_blocking(&manual(), &mut rng(), never).unwrap().value, "first");
+
+    // The same handle by mistake: the second order is still awaited, and its sleeps are slept.
+    let sim = Sim::new();
+    let slow = async |attempt: Attempt<u32>| {
+        sim.sleep(ms(50)).await;
+        if attempt.number == 1 { Err(Error::new(Kind::RateLimited, "busy")) } else { Ok("second") }
+    };
+    let second = retry.at_most_once(2).resolved_by(&handle);
+    let finished = sim.block_on(second.run(&sim, &mut rng(), slow), None).unwrap().unwrap();
+    assert_eq!((finished.value, finished.attempts, sim.ms()), ("second", 2, 200));
+}
+
+#[test]
+fn an_open_order_ends_for_good_whatever_stopped_it() {
+    let attempts = Retry::new(policy().with_attempts_max(1)).unwrap();
+    let silent = |_: Attempt<u32>| Err::<(), _>(Error::new(Kind::Timeout, "no answer"));
+    let order = attempts.at_most_once(7).asking(|| Resolution::Unknown);
+    let stopped = order.run_blocking(&manual(), &mut rng(), silent).unwrap_err();
+    assert_eq!(stopped.reason, StopReason::AttemptsExhausted);
+    assert_eq!(stopped.class().effect(), Effect::Unknown);
+    assert_eq!(stopped.class().transience(), Transience::Permanent);
+
+    // What may be done twice is only exhausted.
+    let stopped = attempts.idempotent(7).run_blocking(&manual(), &mut rng(), silent).unwrap_err();
+    assert_eq!(stopped.class().effect(), Effect::Unknown);
+    assert_eq!(stopped.class().transience(), Transience::Exhausted);
+}
+
+#[test]
+fn nothing_is_sent_if_the_wait_before_it_outlasts_the_deadline() {
+    let sim = Sim::new();
+    sim.set_slack(ms(300));
+    let retry = Retry::new(policy().with_deadline(ms(400))).unwrap();
+    let never = async |_: Attempt<u32>| -> Result<(), Error> { unreachable!("it is too late") };
+    let call = retry.at_most_once(7).not_before(sim.instant() + ms(200));
+    let stopped = sim.block_on(call.run(&sim, &mut rng(), never), None).unwrap().unwrap_err();
+    assert_eq!((stopped.reason, stopped.attempts), (StopReason::Deadline, 0));
+    assert_eq!(stopped.class().effect(), Effect::NotApplied);
+}
