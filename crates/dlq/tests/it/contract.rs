@@ -115,9 +115,9 @@ fn lists_in_order_of_put_page_by_page(store: &impl DeadLetterStore) {
     };
     assert_eq!(listed(Filter::default().with_state(State::Dead)), [5, 1, 2, 3]);
     assert_eq!(listed(Filter::default().with_reason(Reason::Fatal)), [5, 1, 4, 2, 3]);
-    assert_eq!(listed(Filter::default().with_reason(Reason::Operator)), []);
-    assert_eq!(listed(Filter::default().with_stream("fills")), []);
-    assert_eq!(listed(Filter::default().with_put_before(start())), []);
+    assert_eq!(listed(Filter::default().with_reason(Reason::Operator)), [0_u64; 0]);
+    assert_eq!(listed(Filter::default().with_stream("fills")), [0_u64; 0]);
+    assert_eq!(listed(Filter::default().with_put_before(start())), [0_u64; 0]);
     let later = start().saturating_add(Duration::from_millis(1));
     let narrow = Filter::default().with_put_before(later).with_state(State::Resolved);
     assert_eq!(listed(narrow.with_stream("orders").with_reason(Reason::Fatal)), [4]);
