@@ -336,6 +336,11 @@ impl Spending<'_> {
     /// The attempt failed; only a failure that may be retried counts.
     pub fn failed(&mut self, is_retryable: bool) {
         self.retry_ended();
+        self.charge(is_retryable);
+    }
+
+    /// The same while other attempts of the call go on, which keep its place.
+    pub(crate) fn charge(&self, is_retryable: bool) {
         if let Account::Threshold { bucket, failure_cost, .. } = &self.budget.account
             && is_retryable
         {

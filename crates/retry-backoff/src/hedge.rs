@@ -114,7 +114,11 @@ impl Hedge {
                 Outcome::Failure(error) => error,
             };
             let class = error.class();
-            if class.transience() != Transience::Transient {
+            let may_pass = class.transience() == Transience::Transient;
+            if let Some(spending) = &race.spending {
+                spending.charge(may_pass);
+            }
+            if !may_pass {
                 return Err(error);
             }
             if may_start && race.grants(Some(class), clock, rng) {

@@ -89,6 +89,18 @@ fn an_empty_budget_leaves_the_first_alone() {
 }
 
 #[test]
+fn failures_of_a_hedge_empty_a_threshold_bucket_too() {
+    let rule =
+        Rule::ThresholdBucket { capacity: 4.0, min: 2.0, failure_cost: 1.0, success_reward: 0.0 };
+    let budget = Arc::new(Budget::new(rule, Sim::new().instant()).unwrap());
+    let hedge = Hedge::new(ms(50), 4).unwrap().with_budget(Arc::clone(&budget));
+    let fails = (10, Some(Kind::Timeout));
+    let (ended, starts, _) = race(&hedge, &[fails; 4]);
+    assert_eq!((ended.unwrap_err(), starts), (Kind::Timeout, vec![0, 10]));
+    assert_eq!(budget.tokens(), Some(2.0));
+}
+
+#[test]
 fn a_hedge_of_nothing_is_refused() {
     let refused = Hedge::new(Duration::ZERO, 0).unwrap_err();
     let both = [Problem::NoTime { setting: "delay" }, Problem::NoAttempts];
