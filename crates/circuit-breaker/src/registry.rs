@@ -148,8 +148,54 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         if let Some(breaker) = self.find(key) {
             return Ok(breaker);
         }
-        // This and `now` are the caller's code, which must not run under the lock.
+        // This is the caller's code, which must not run under the lock.
         let policy = self.policy_of(key);
+        self.place(key, now, |number| Breaker::keyed(Arc::clone(policy), self.start, number))
+    }
+
+    /// Gives a key a breaker that was made elsewhere, such as one [restored](Breaker::restore).
+    ///
+    /// A key that has one already keeps it; what the key has then comes back.
+    /// The listener of the registry is added to a breaker that is taken.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backstop_circuit_breaker::{Breaker, Policy, Registry};
+    /// use backstop_clock::{Clock, SystemClock};
+    ///
+    /// let (clock, now) = (SystemClock, || SystemClock.instant());
+    /// let policy = Policy::new(Duration::from_secs(300)).with_consecutive_failures(3);
+    /// let before = Registry::new(16, policy.clone())?;
+    /// before.breaker(&"venue", now)?.open(now());
+    /// let kept: Vec<_> =
+    ///     before.breakers().into_iter().map(|(key, at)| (key, at.snapshot(&clock))).collect();
+    ///
+    /// let after = Registry::new(16, policy)?;
+    /// for (key, snapshot) in kept {
+    ///     after.insert(&key, Breaker::restore(snapshot, &clock)?, now)?;
+    /// }
+    /// assert!(after.admit(&"venue", now).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The registry is full of breakers that must not be forgotten.
+    pub fn insert(
+        &self,
+        key: &K,
+        breaker: Breaker,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Breaker, Rejection> {
+        self.place(key, now, |_| breaker)
+    }
+
+    /// The breaker of a key, or the one that `make` gives it; the time is read without the lock.
+    fn place(
+        &self,
+        key: &K,
+        now: impl FnOnce() -> Instant,
+        make: impl FnOnce(u32) -> Breaker,
+    ) -> Result<Breaker, Rejection> {
         let (mut now, mut moment) = (Some(now), None);
         let (mut slots, place) = loop {
             let mut slots = self.write();
@@ -173,7 +219,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             };
             break (slots, place);
         };
-        let breaker = self.make(key, policy, u32::try_from(slots.made).unwrap_or(u32::MAX));
+        let breaker = self.observed(key, make(u32::try_from(slots.made).unwrap_or(u32::MAX)));
         slots.put(place, key.clone(), breaker.clone());
         Ok(breaker)
     }
@@ -223,8 +269,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         own.map_or(&self.policy, |(_, policy)| policy)
     }
 
-    fn make(&self, key: &K, policy: &Arc<Policy>, number: u32) -> Breaker {
-        let breaker = Breaker::keyed(Arc::clone(policy), self.start, number);
+    fn observed(&self, key: &K, breaker: Breaker) -> Breaker {
         match &self.listener {
             Some(listener) => {
                 let (listener, key) = (Arc::clone(listener), key.clone());

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use backstop_circuit_breaker::{Event, Policy, Problem, Reason, Registry, State};
+use backstop_circuit_breaker::{Breaker, Event, Policy, Problem, Reason, Registry, State};
 use backstop_clock::{Clock, ManualClock, Timestamp};
 use backstop_error_taxonomy::Component;
 
@@ -62,6 +62,26 @@ fn the_callers_code_runs_outside_the_lock() {
     drop(registry.breaker(&"old", now).unwrap());
     drop(registry.breaker(&"new", now).unwrap());
     assert_eq!(registry.occupancy().evicted, 1);
+}
+
+#[test]
+fn a_restored_breaker_takes_its_place_and_no_others() {
+    let clock = clock();
+    let now = || clock.instant();
+    let (sender, heard) = mpsc::channel();
+    let registry = Registry::new(1, policy(2)).unwrap();
+    let registry = registry.with_listener(move |key: &&str, _, _| sender.send(*key).unwrap());
+    let open = || {
+        let breaker = Breaker::new(policy(2)).unwrap();
+        breaker.open(now());
+        Breaker::restore(breaker.snapshot(&clock), &clock).unwrap()
+    };
+    assert_eq!(registry.insert(&"venue", open(), now).unwrap().state(), State::Open);
+    assert_eq!(registry.admit(&"venue", now).unwrap_err().reason, Reason::Open);
+    assert_eq!(registry.insert(&"other", open(), now).unwrap_err().reason, Reason::RegistryFull);
+    registry.breaker(&"venue", now).unwrap().reset();
+    assert_eq!(heard.try_recv(), Ok("venue"));
+    assert_eq!(registry.insert(&"venue", open(), now).unwrap().state(), State::Closed);
 }
 
 #[test]
