@@ -20,7 +20,8 @@ const SCALE: i128 = 1_000_000_000_000_000_000;
 /// finer than the smallest step of any venue, and wide enough for the turnover of one.
 ///
 /// Nothing here panics or rounds in silence.
-/// Sums and products are exact or an [`AmountError`]; only [`Amount::mul_div`] rounds, and says how.
+/// Sums and products are exact or an [`AmountError`]; only [`Amount::rounded_mul`], [`Amount::mul_div`] and
+/// [`Amount::mul_div_at`] round, and say how.
 ///
 /// # Examples
 ///

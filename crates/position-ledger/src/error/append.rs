@@ -115,7 +115,7 @@ pub enum AppendError {
         /// Why, and since when.
         isolation: Box<Isolation>,
     },
-    /// The books cannot keep another fill; about 400 million fit.
+    /// The books cannot keep another fill; 16 GiB of them fit, some 240 million.
     #[error("the books are full")]
     Full,
     /// Somebody else wrote in between.
