@@ -205,8 +205,9 @@ impl Lots {
                 continue;
             }
             let before = (lot.quantity, lot.cost);
-            lot.quantity = lot.quantity.checked_sub(left)?;
-            lot.cost = lot.cost.checked_add(std::mem::take(&mut orphaned))?;
+            // Both or none: what fails half-way could not be taken back.
+            let cost = lot.cost.checked_add(std::mem::take(&mut orphaned))?;
+            (lot.quantity, lot.cost) = (lot.quantity.checked_sub(left)?, cost);
             sink.keep(|slot| Undo::Lot(slot, LotUndo::Changed(place, before)));
             break;
         }
