@@ -79,6 +79,7 @@ impl Books {
     ) -> Result<(), AppendError> {
         let terms = self.find_instrument(&correction.instrument)?;
         terms.check_price("price", correction.price)?;
+        correction.cost.map_or(Ok(()), |cost| terms.check_cost(cost))?;
         let unknown = || AppendError::UnknownTrade(correction.trade_id.clone());
         let pair = self.pair_number(&entry.account, &correction.instrument);
         let place = pair.and_then(|pair| self.fills.find(pair, &correction.trade_id));

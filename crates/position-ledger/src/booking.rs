@@ -204,11 +204,7 @@ impl Books {
     fn check_fill(&self, terms: &Instrument, fill: &Fill) -> Result<(), AppendError> {
         Invalid::unless_positive("quantity", fill.quantity)?;
         terms.check_price("price", fill.price)?;
-        if terms.is_inverse()
-            && let Some(cost) = fill.cost
-        {
-            Invalid::unless_positive("cost", cost)?;
-        }
+        fill.cost.map_or(Ok(()), |cost| terms.check_cost(cost))?;
         if let Some(currency) = fill.fee_currency.as_ref()
             && currency != terms.settlement()
         {

@@ -130,6 +130,7 @@ impl Books {
     ) -> Result<(), AppendError> {
         let terms = self.find_instrument(&opening.instrument)?.clone();
         Invalid::unless_not_zero("quantity", opening.quantity)?;
+        terms.check_cost(opening.cost)?;
         let slot = self.slot_for(&entry.account, &terms, opening.leg.as_ref())?;
         let slots = self.with_share(slot, &desk_of(entry));
         self.do_deed((sequence, entry.at), &slots, What::Open(opening.quantity, opening.cost))

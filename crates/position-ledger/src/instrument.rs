@@ -239,6 +239,11 @@ impl Instrument {
         self.sequencing
     }
 
+    /// The total value of an inverse contract is above zero, since its average divides by it.
+    pub(crate) fn check_cost(&self, cost: Amount) -> Result<(), Invalid> {
+        if self.is_inverse() { Invalid::unless_positive("cost", cost) } else { Ok(()) }
+    }
+
     /// Whether the value falls when the price rises.
     pub const fn is_inverse(&self) -> bool {
         matches!(self.contract, Contract::Inverse)
