@@ -16,6 +16,8 @@ pub use crate::slots::Isolation;
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// A fee that belongs to no fill; the amount is what was paid, above zero.
+    ///
+    /// In the base currency of a spot pair that it names it is taken out of the quantity, as that of a fill is.
     Fee,
     /// A rebate that belongs to no fill; the amount is what was received, above zero.
     Rebate,

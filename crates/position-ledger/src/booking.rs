@@ -17,7 +17,7 @@ use crate::name::{Currency, LegId, TradeId};
 use crate::order::Order;
 use crate::places::check_leg;
 use crate::posting::{Posting, desk_of};
-use crate::rules::{Contract, Method, Sequencing};
+use crate::rules::{Method, Sequencing};
 use crate::settling::Sums;
 use crate::slots::{Amended, Desk, Op, Track};
 use crate::state::{Birth, Sink, State, Trade, Traded, of};
@@ -99,8 +99,7 @@ impl<'a> Deal<'a> {
 
     /// The fee where it is taken out of the quantity.
     fn base_fee(&self, terms: &Instrument) -> Amount {
-        let in_kind = terms.contract() == Contract::Spot && terms.base() == Some(self.fee_currency);
-        if in_kind { self.fee } else { Amount::ZERO }
+        if terms.is_in_kind(self.fee_currency) { self.fee } else { Amount::ZERO }
     }
 }
 

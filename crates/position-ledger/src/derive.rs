@@ -399,7 +399,7 @@ fn run_deed(state: &mut State, terms: &Instrument, deed: &Deed) -> Result<(), Ap
             state.split(terms, (split.new, split.old), split.in_lieu, opening).map(drop)
         }
         What::Dividend(per_unit) => state.dividend(*per_unit),
-        What::Fee(currency, fee) => state.charge(currency, *fee, &mut Sink::none()),
+        What::Fee(currency, fee) => state.pay(terms, (currency, *fee), opening),
         What::Adjust(change, price) => {
             let side = if change.is_negative() { Side::Sell } else { Side::Buy };
             let (quantity, value, base_fee) = (change.abs(), None, Amount::ZERO);

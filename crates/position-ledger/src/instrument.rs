@@ -239,6 +239,11 @@ impl Instrument {
         self.sequencing
     }
 
+    /// Whether a fee in this currency is taken out of the quantity: that of the base currency of a spot pair.
+    pub(crate) fn is_in_kind(&self, currency: &Currency) -> bool {
+        self.contract == Contract::Spot && self.base.as_ref() == Some(currency)
+    }
+
     /// The total value of an inverse contract is above zero, since its average divides by it.
     pub(crate) fn check_cost(&self, cost: Amount) -> Result<(), Invalid> {
         if self.is_inverse() { Invalid::unless_positive("cost", cost) } else { Ok(()) }

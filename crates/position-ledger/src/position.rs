@@ -144,8 +144,7 @@ impl<'a> Position<'a> {
 
     /// The fee that was taken out of the quantity of a spot pair counts there, and not again in money.
     pub(crate) fn counts_in_kind(&self, currency: &Currency) -> bool {
-        self.instrument.contract() == crate::rules::Contract::Spot
-            && self.instrument.base() == Some(currency)
+        self.instrument.is_in_kind(currency)
     }
 
     /// Realized profit, funding and income after the fees that were paid in the settlement currency.

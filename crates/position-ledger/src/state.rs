@@ -158,10 +158,24 @@ impl State {
         }
         if !trade.base_fee.is_zero() {
             let lost =
-                self.shrink(terms, trade, opened.is_positive(), sink).map_err(of("position"))?;
+                self.shrink(terms, (trade.base_fee, trade.opening), opened.is_positive(), sink)?;
             traded.realized = traded.realized.checked_add(lost).map_err(of("position"))?;
         }
         Ok(traded)
+    }
+
+    /// Books a fee outside of a trade; in kind it comes out of the quantity, as that of a trade does.
+    pub(crate) fn pay(
+        &mut self,
+        terms: &Instrument,
+        (currency, fee): (&Currency, Amount),
+        opening: Birth<'_>,
+    ) -> Result<(), AppendError> {
+        let sink = &mut Sink::none();
+        if terms.is_in_kind(currency) && !fee.is_zero() {
+            self.shrink(terms, (fee, opening), false, sink)?;
+        }
+        self.charge(currency, fee, sink)
     }
 
     /// Adds a fee to those of its currency.
@@ -381,20 +395,23 @@ impl State {
     fn shrink(
         &mut self,
         terms: &Instrument,
-        trade: &Trade<'_>,
+        (fee, opening): (Amount, Birth<'_>),
         opened: bool,
         sink: &mut Sink<'_>,
-    ) -> Result<Amount, AmountError> {
-        let (held, fee) = (self.holding.quantity, trade.base_fee);
-        let left = held.checked_sub(fee)?;
+    ) -> Result<Amount, AppendError> {
+        let held = self.holding.quantity;
+        let left = held.checked_sub(fee).map_err(of("position"))?;
         self.holding.quantity = left;
-        let is_over = left.is_zero() || left.is_negative() != held.is_negative();
+        // A rebate in kind on nothing begins a position, just as a fee on nothing does.
+        let turned = held.is_zero() || left.is_negative() != held.is_negative();
+        let is_over = left.is_zero() || turned;
         let mut lost = Amount::ZERO;
         if is_over && !held.is_zero() {
             // Nothing is left to bear the cost: for a long it is lost, for a short it is kept.
             let cost = std::mem::take(&mut self.holding.open_cost);
             lost = if held.is_positive() { cost.negated() } else { cost };
-            self.holding.realized = self.holding.realized.checked_add(lost)?;
+            let realized = self.holding.realized.checked_add(lost);
+            self.holding.realized = realized.map_err(of("position"))?;
         }
         if terms.method() == Method::Average {
             return Ok(lost);
@@ -406,12 +423,14 @@ impl State {
         if !is_over {
             // A fee makes a short larger, and a rebate in kind makes it smaller.
             let change = if long { fee.negated() } else { fee };
-            self.lots.resize((terms.method(), opened), change, sink)?;
+            let resized = self.lots.resize((terms.method(), opened), change, sink);
+            resized.map_err(of("position"))?;
         } else if !left.is_zero() {
-            // A fee out of nothing: a lot that cost nothing.
-            let Birth { sequence, at, age, .. } = trade.opening;
+            // A fee or rebate out of nothing: a lot that cost nothing.
+            let Birth { sequence, at, age, trade_id } = opening;
             let (quantity, cost, price) = (left.abs(), Amount::ZERO, Amount::ZERO);
-            let gift = Lot { sequence, at, trade_id: None, quantity, cost, price, age };
+            let trade_id = trade_id.cloned();
+            let gift = Lot { sequence, at, trade_id, quantity, cost, price, age };
             self.lots.add((terms.method(), long), gift, sink);
         }
         Ok(lost)

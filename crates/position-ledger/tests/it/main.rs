@@ -15,6 +15,8 @@ mod deeds;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+mod spot;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod journals;
