@@ -214,15 +214,21 @@ pub fn write_csv(journal: &dyn Journal, out: &mut dyn Write) -> Result<u64, Expo
 ///
 /// As [`read_json_lines`].
 pub fn read_csv(reader: impl Read) -> impl Iterator<Item = Result<Record, ImportError>> {
+    let reader = Limited { reader, left: LINE_BYTES_MAX };
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(reader);
     let (mut row, mut is_begun, mut is_over) = (csv::StringRecord::new(), false, false);
     std::iter::from_fn(move || {
         while !is_over {
             let line = reader.position().line();
+            reader.get_mut().left = LINE_BYTES_MAX;
             let read = match reader.read_record(&mut row) {
                 Ok(false) => return None,
                 Ok(true) if is_begun => of_columns(line, &row).map(Some),
                 Ok(true) => of_header(line, &row).map(|()| None),
+                Err(_) if reader.get_ref().left == 0 => {
+                    let why = format!("it is longer than {LINE_BYTES_MAX} bytes");
+                    Err(ImportError::Row { line, field: "line", why })
+                }
                 Err(why) => Err(why.into()),
             };
             is_begun = true;
@@ -237,6 +243,24 @@ pub fn read_csv(reader: impl Read) -> impl Iterator<Item = Result<Record, Import
         }
         None
     })
+}
+
+/// Fails once as many bytes were read for one row as a line may have: an open quote would take all there are.
+#[derive(Debug)]
+struct Limited<R> {
+    reader: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        let read = self.reader.by_ref().take(self.left).read(buf)?;
+        self.left = self.left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
+    }
 }
 
 fn of_header(line: u64, row: &csv::StringRecord) -> Result<(), ImportError> {

@@ -128,6 +128,19 @@ fn a_header_of_something_else_is_refused() {
     assert_eq!(refused(of_json(&long)), (1, "line"));
 }
 
+#[test]
+fn an_open_quote_does_not_take_all_there_is() {
+    let endless = || std::io::Read::chain(&b"\""[..], std::io::repeat(b'x'));
+    let mut rows = export::read_csv(endless());
+    assert_eq!(refused(rows.next().unwrap().map(|record| vec![record])), (1, "line"));
+    assert!(rows.next().is_none());
+    // A row of its own, after good ones.
+    let good = csv(&written());
+    let rows = export::read_csv(std::io::Read::chain(&*good, endless()));
+    let (read, failed): (Vec<_>, Vec<_>) = rows.partition(Result::is_ok);
+    assert_eq!((read.len(), failed.len()), (written().len(), 1));
+}
+
 proptest! {
     #[test]
     fn whatever_is_read_is_an_error_or_what_was_written(at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 0..20)) {
