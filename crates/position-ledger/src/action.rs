@@ -1,6 +1,7 @@
 //! What happens to positions and money besides fills: payments, corporate actions, transfers, repairs.
 //!
-//! Each carries the id that its source gave it, unique within account, instrument and kind.
+//! Each carries the id that its source gave it, unique within account, instrument and kind; what concerns every account,
+//! within instrument and kind, whichever account it is reported under.
 //! The same id with the same content is a duplicate, with other content a conflict.
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use backstop_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
-use crate::action::{Action, Move, Opening, Payment, Repair, Subject};
+use crate::action::{Action, Move, Opening, Payment, Reach, Repair, Subject};
 use crate::amount::Amount;
 use crate::fill::{Correction, Fill, Void};
 use crate::journal::Digest;
@@ -229,6 +229,11 @@ impl Fact {
     /// News of an order as a fact.
     pub const fn order(order_id: Uuid, event: Event) -> Self {
         Self::Order { order_id, event }
+    }
+
+    /// Whether the account of the entry is part of what it says.
+    pub(crate) const fn is_of_one_account(&self) -> bool {
+        !matches!(self, Self::Acted(Action { reach: Reach::Everyone, .. }))
     }
 
     /// The instrument that it names.

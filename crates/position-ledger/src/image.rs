@@ -23,7 +23,7 @@ use crate::order::Order;
 use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot};
 
 /// The form of an image; every change of what the books keep raises it.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 /// What the books are made of, but for what follows from it; sorted where the books are not.
 #[derive(Serialize, Deserialize)]

@@ -433,7 +433,7 @@ pub(crate) fn desk_of(entry: &Entry) -> crate::slots::Desk {
 fn note_key(entry: &Entry) -> NoteKey {
     let given = |kind, id: &Reference| NoteKey::Given {
         kind: Cow::Borrowed(kind),
-        account: entry.account.clone(),
+        account: entry.fact.is_of_one_account().then(|| entry.account.clone()),
         instrument: entry.fact.instrument().cloned(),
         id: id.clone(),
     };

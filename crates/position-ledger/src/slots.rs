@@ -177,10 +177,10 @@ pub(crate) struct Amended {
 pub(crate) enum NoteKey {
     /// The id of the entry.
     Entry(Uuid),
-    /// The id that the source gave, within account, instrument and kind.
+    /// The id that the source gave, within account, instrument and kind; no account for what concerns every one.
     Given {
         kind: Cow<'static, str>,
-        account: Account,
+        account: Option<Account>,
         instrument: Option<InstrumentId>,
         id: Reference,
     },

@@ -120,7 +120,9 @@ pub(crate) fn encode(entry: &Entry, terms: Option<&Terms>) -> Vec<u8> {
 /// The digest of what an entry says, and of whom, whenever and why it says so.
 pub(crate) fn fact_digest(entry: &Entry) -> Digest {
     let mut writer = Writer::with_capacity(128);
-    writer.u8(facts::tag(&entry.fact)).text(entry.account.as_str());
+    // No account has an empty name.
+    let account = if entry.fact.is_of_one_account() { entry.account.as_str() } else { "" };
+    writer.u8(facts::tag(&entry.fact)).text(account);
     facts::write(&mut writer, &entry.fact);
     Digest::tagged(FACT_DOMAIN, &writer.finish())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backstop_clock::Timestamp;
 use backstop_position_ledger::action::{
-    Act, Action, Opening, Payment, Purpose, Reach, Reference, Repair, Subject,
+    Act, Action, Opening, Payment, Purpose, Reach, Reference, Repair, Split, Subject,
 };
 use backstop_position_ledger::error::{AppendError, FundsError, RateError};
 use backstop_position_ledger::fill::{Side, Void};
@@ -327,4 +327,26 @@ fn a_bust_opens_the_order_again() {
     apply(&mut ledger, &mut desk, Fact::FillVoided(void));
     let order = ledger.books().open_orders().next().unwrap();
     assert_eq!((order.filled(), order.status()), (amount("1.5"), Status::Accepted));
+}
+
+#[test]
+fn what_concerns_everyone_happens_once_whoever_reports_it() {
+    let (mut ledger, mut desk) = (ledger(), Desk::default());
+    apply(&mut ledger, &mut desk, Fact::Filled(fill("t1", "10", "1")));
+    let split = |new: &str, reach| {
+        let act = Act::Split(Split { new: amount(new), old: Amount::ONE, in_lieu: None });
+        let (id, instrument) = (reference("s"), instrument_id("EUR/USD"));
+        Fact::Acted(Action { id, instrument, leg: None, reach, act })
+    };
+    apply(&mut ledger, &mut desk, split("2", Reach::Everyone));
+    let mut report = |new: &str, reach| {
+        let mut entry = desk.entry(split(new, reach));
+        entry.account = Account::new("B").unwrap();
+        ledger.append(&entry, Durability::Grouped).unwrap()
+    };
+    assert_eq!(report("2", Reach::Everyone), Outcome::Duplicate);
+    assert!(matches!(report("3", Reach::Everyone), Outcome::Conflict(_)));
+    assert!(matches!(report("2", Reach::Account), Outcome::Applied { .. }));
+    let held = ledger.books().position(&account(), &instrument_id("EUR/USD")).unwrap();
+    assert_eq!(held.quantity(), amount("20"));
 }
