@@ -7,6 +7,7 @@ use crate::change::Undo;
 use crate::entry::Entry;
 use crate::error::{AppendError, Invalid};
 use crate::fill::{Correction, Void};
+use crate::order::Order;
 use crate::posting::Posting;
 use crate::slots::Amended;
 use crate::state::of;
@@ -62,7 +63,9 @@ impl Books {
         }
         amended.voided = offered;
         self.amend(place, amended);
-        if let Some(order) = self.orders.get(&kept.order_id) {
+        // A fill that came before its intent was not counted, so there is nothing to give back.
+        let counted = |order: &&Order| order.sequence() < kept.sequence;
+        if let Some(order) = self.orders.get(&kept.order_id).filter(counted) {
             let back = offered.checked_sub(voided).map_err(of("filled"))?;
             let left = order.filled().checked_sub(back).map_err(of("filled"))?;
             let mut order = Box::new(order.clone());

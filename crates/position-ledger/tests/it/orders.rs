@@ -1,10 +1,11 @@
 //! Orders: from intent to end, in any order that venues and networks produce.
 
 use backstop_position_ledger::error::AppendError;
+use backstop_position_ledger::fill::{TradeId, Void};
 use backstop_position_ledger::order::{Event, Resolution, Status, VenueOrderId};
 use backstop_position_ledger::{Durability, Fact, Ledger, Outcome, Text};
 
-use crate::kit::{Desk, apply, event, fill, intent, ledger, order_id};
+use crate::kit::{Desk, amount, apply, event, fill, instrument_id, intent, ledger, order_id};
 
 fn venue(id: &str) -> VenueOrderId {
     VenueOrderId::new(id).unwrap()
@@ -117,7 +118,7 @@ fn a_fill_after_the_cancel_is_booked_and_the_order_stays_cancelled() {
     let (mut ledger, mut desk) = after(&[accepted("v1"), Event::Cancelled]);
     apply(&mut ledger, &mut desk, Fact::Filled(fill("t1", "4", "1.1")));
     let order = ledger.books().order(order_id(1)).unwrap();
-    assert_eq!((order.status(), order.filled()), (Status::Cancelled, crate::kit::amount("4")));
+    assert_eq!((order.status(), order.filled()), (Status::Cancelled, amount("4")));
 }
 
 #[test]
@@ -148,9 +149,24 @@ fn an_intent_off_the_steps_is_refused_with_field_value_and_rule() {
     let refused =
         ledger.append(&desk.entry(Fact::intended(off.clone())), Durability::Durable).unwrap_err();
     assert_eq!(refused.to_string(), "quantity 10.0005: it must be a multiple of the lot step");
-    off.quantity = crate::kit::amount("10");
-    off.limit = Some(crate::kit::amount("1.10005"));
+    off.quantity = amount("10");
+    off.limit = Some(amount("1.10005"));
     let refused = ledger.append(&desk.entry(Fact::intended(off)), Durability::Durable).unwrap_err();
     assert_eq!(refused.to_string(), "limit 1.10005: it must be a multiple of the price step");
     assert_eq!(ledger.version(), 0);
+}
+
+#[test]
+fn a_bust_gives_back_only_what_was_counted() {
+    let (mut ledger, mut desk) = (ledger(), Desk::default());
+    apply(&mut ledger, &mut desk, Fact::Filled(fill("t1", "3", "1.1")));
+    apply(&mut ledger, &mut desk, Fact::intended(intent(1, "10")));
+    apply(&mut ledger, &mut desk, Fact::Filled(fill("t2", "4", "1.1")));
+    for (trade_id, filled) in [("t1", "4"), ("t2", "0")] {
+        let trade_id = TradeId::new(trade_id).unwrap();
+        let void = Void { instrument: instrument_id("EUR/USD"), trade_id, quantity: None };
+        apply(&mut ledger, &mut desk, Fact::FillVoided(void));
+        let order = ledger.books().order(order_id(1)).unwrap();
+        assert_eq!(order.filled(), amount(filled));
+    }
 }
