@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use backstop_clock::Timestamp;
 use uuid::Uuid;
 
-use crate::action::{Payment, Purpose, Subject};
+use crate::action::{Act, Action, Payment, Purpose, Subject};
 use crate::amount::Amount;
 use crate::books::Books;
 use crate::change::{Undo, index};
@@ -94,9 +94,16 @@ impl Books {
             Fact::Moved(moved) => Some(&moved.to),
             _ => None,
         };
-        for account in [Some(&entry.account), other].into_iter().flatten() {
-            if let Some(isolation) = self.isolation(account, entry.fact.instrument()) {
-                let subject = match entry.fact.instrument() {
+        let delivered = match &entry.fact {
+            Fact::Acted(Action { act: Act::Delivery { into, .. }, .. }) => Some(into),
+            _ => None,
+        };
+        let named = entry.fact.instrument();
+        let places = [Some((&entry.account, named)), other.map(|other| (other, named))];
+        let into = delivered.map(|into| (&entry.account, Some(into)));
+        for (account, instrument) in places.into_iter().chain([into]).flatten() {
+            if let Some(isolation) = self.isolation(account, instrument) {
+                let subject = match instrument {
                     Some(id) => format!("{id} of {account}"),
                     None => account.to_string(),
                 };

@@ -350,3 +350,19 @@ fn what_concerns_everyone_happens_once_whoever_reports_it() {
     let held = ledger.books().position(&account(), &instrument_id("EUR/USD")).unwrap();
     assert_eq!(held.quantity(), amount("20"));
 }
+
+#[test]
+fn nothing_is_delivered_into_what_is_isolated() {
+    let (mut ledger, mut desk) = (spot_and_future(), Desk::default());
+    let mut bought = fill("t1", "30", "100");
+    bought.instrument = instrument_id("BTC-F");
+    apply(&mut ledger, &mut desk, Fact::Filled(bought));
+    let subject = Subject::Instrument(instrument_id("BTC/USD"));
+    let reason = Text::new("prices in cents").unwrap();
+    apply(&mut ledger, &mut desk, Fact::Isolated { subject, reason });
+    let act = Act::Delivery { price: amount("110"), into: instrument_id("BTC/USD") };
+    let (id, instrument) = (reference("d"), instrument_id("BTC-F"));
+    let action = Action { id, instrument, leg: None, reach: Reach::Account, act };
+    let refused = ledger.append(&desk.entry(Fact::Acted(action)), Durability::Grouped);
+    assert!(matches!(refused, Err(AppendError::Isolated { .. })), "{refused:?}");
+}
