@@ -294,8 +294,10 @@ impl Pair {
 
     /// Every figure of both accounts is that of the model, but for what each entry may round.
     fn compare(&self) {
-        // Quantities are exact here; an entry rounds the value and the cost of what it closes, per lot, by half a unit.
-        let slack = 4 * (self.entries.len() + 1);
+        // An entry rounds the value and the cost of what it closes, per lot, by half a unit; quantities are exact here,
+        // but for what a split makes of a fee in kind that a bust has cut: that counts at a price of up to 300.
+        let price = if self.terms.contract == Contract::Spot { 300 } else { 1 };
+        let slack = 4 * price * (self.entries.len() + 1);
         let models = model::replay(&self.terms, &self.events);
         for (number, model) in models.iter().enumerate() {
             let id = self.instrument.id();
@@ -341,6 +343,19 @@ proptest! {
             prop_assert_eq!(again.book(entry).unwrap(), Outcome::Duplicate);
         }
         prop_assert_eq!(&again, &pair.books);
+    }
+
+    /// A test of its own, so that the histories that once failed stay what they were.
+    #[test]
+    fn rebates_are_fees_the_other_way(terms in terms(), wishes in vec(wish(), 1..30)) {
+        let mut pair = Pair::new(terms);
+        for mut wish in wishes {
+            if let Wish::Fill { fee, cents, .. } = &mut wish && *cents % 2 == 0 {
+                *fee = -*fee;
+            }
+            pair.grant(&wish);
+            pair.compare();
+        }
     }
 
     #[test]
