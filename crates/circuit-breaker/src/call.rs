@@ -65,18 +65,26 @@ impl Breaker {
     /// # Errors
     /// The call was rejected, or failed.
     #[inline]
-    pub async fn call_async<T, E: Classify, F: Future<Output = Result<T, E>>>(
+    #[expect(clippy::manual_async_fn, reason = "an async fn moves its arguments once more")]
+    pub fn call_async<T, E: Classify, F: Future<Output = Result<T, E>>>(
         &self,
         now: impl Fn() -> Instant,
         op: impl FnOnce() -> F,
-    ) -> Result<T, CallError<E>> {
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
         // Not by way of the permit's own: a future within a future is copied once more.
-        let mut guard = OnPanic { permit: self.admit(&now)?, now: &now };
-        let result = op().await;
-        guard.permit.settle_by(&result, &now);
-        match result {
-            Ok(value) => Ok(value),
-            Err(error) => Err(CallError::Failed(error)),
+        // The result is matched where it arrives, for moving it stalls the processor.
+        async move {
+            let mut guard = OnPanic { permit: self.admit(&now)?, now: &now };
+            match op().await {
+                Ok(value) => {
+                    guard.permit.settle(false, &now);
+                    Ok(value)
+                }
+                Err(error) => {
+                    guard.permit.settle_failed(&error, &now);
+                    Err(CallError::Failed(error))
+                }
+            }
         }
     }
 }
@@ -113,9 +121,16 @@ impl<B: Borrow<Breaker>> Permit<B> {
         op: impl FnOnce() -> F,
     ) -> Result<T, E> {
         let mut guard = OnPanic { permit: self, now: &now };
-        let result = op().await;
-        guard.permit.settle_by(&result, &now);
-        result
+        match op().await {
+            Ok(value) => {
+                guard.permit.settle(false, &now);
+                Ok(value)
+            }
+            Err(error) => {
+                guard.permit.settle_failed(&error, &now);
+                Err(error)
+            }
+        }
     }
 }
 

@@ -129,17 +129,20 @@ impl<B: Borrow<Breaker>> Permit<B> {
     ) {
         match result {
             Ok(_) => self.settle(false, now),
-            Err(error) => {
-                let class = error.class();
-                let breaker = self.breaker.borrow();
-                let verdict = if breaker.gate().word().has_own_kinds() {
-                    breaker.policy().verdict(class)
-                } else {
-                    usual_verdict(class)
-                };
-                self.settle_as(verdict, now);
-            }
+            Err(error) => self.settle_failed(error, now),
         }
+    }
+
+    #[inline]
+    pub(crate) fn settle_failed(&mut self, error: &impl Classify, now: impl FnOnce() -> Instant) {
+        let class = error.class();
+        let breaker = self.breaker.borrow();
+        let verdict = if breaker.gate().word().has_own_kinds() {
+            breaker.policy().verdict(class)
+        } else {
+            usual_verdict(class)
+        };
+        self.settle_as(verdict, now);
     }
 
     #[inline]
@@ -176,7 +179,7 @@ impl<B: Borrow<Breaker>> Permit<B> {
 
     /// Gives the verdict; what is left to drop says nothing any more.
     #[inline]
-    fn settle(&mut self, failed: bool, now: impl FnOnce() -> Instant) {
+    pub(crate) fn settle(&mut self, failed: bool, now: impl FnOnce() -> Instant) {
         let ticket = self.ticket;
         let gate = self.breaker.borrow().gate();
         let word = gate.word();
