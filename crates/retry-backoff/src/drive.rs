@@ -15,7 +15,8 @@ use crate::outcome::Answer;
 use crate::progress::Step;
 use crate::run::{Closing, Exit, Last, Run};
 use crate::{
-    Attempt, Call, Elapsed, Ending, Finished, Handle, Resolution, StopReason, StopToken, Stopped,
+    Attempt, Call, Elapsed, Ending, Finished, Handle, Outcome, Resolution, StopReason, StopToken,
+    Stopped,
 };
 
 /// Makes the first attempt with nothing around it where nothing is needed.
@@ -48,10 +49,14 @@ where
         let Some(work) = op.start(attempt, false) else {
             return Rest::new(rest(call, Last::None, clock, rng, op)).await;
         };
-        match Last::of(work.await.into_outcome()) {
-            Ok(value) => Ok(Finished::new(value, 1, Ending::Success)),
-            Err(last) => Rest::new(rest(call, last, clock, rng, op)).await,
-        }
+        // Matched where it arrives: to move it first makes the processor wait.
+        let last = match work.await.into_outcome() {
+            Outcome::Success(value) => return Ok(Finished::new(value, 1, Ending::Success)),
+            Outcome::Again(value) => Last::Value(value),
+            Outcome::Failure(error) => Last::failed(error),
+            Outcome::Pushback(error) => Last::pushed_back(error),
+        };
+        Rest::new(rest(call, last, clock, rng, op)).await
     }
 }
 

@@ -66,6 +66,7 @@ impl<T, E> Answer for Result<T, E> {
     type Value = T;
     type Error = E;
 
+    #[inline]
     fn into_outcome(self) -> Outcome<T, E> {
         self.into()
     }
@@ -75,6 +76,7 @@ impl<T, E> Answer for Outcome<T, E> {
     type Value = T;
     type Error = E;
 
+    #[inline]
     fn into_outcome(self) -> Self {
         self
     }

@@ -39,15 +39,19 @@ impl<T, E: Classify> Last<T, E> {
         match outcome {
             Outcome::Success(value) => Ok(value),
             Outcome::Again(value) => Err(Self::Value(value)),
-            Outcome::Failure(error) => {
-                let class = error.class();
-                Err(Self::Failed(error, class))
-            }
-            Outcome::Pushback(error) => {
-                let class = error.class();
-                Err(Self::PushedBack(error, class))
-            }
+            Outcome::Failure(error) => Err(Self::failed(error)),
+            Outcome::Pushback(error) => Err(Self::pushed_back(error)),
         }
+    }
+
+    pub(crate) fn failed(error: E) -> Self {
+        let class = error.class();
+        Self::Failed(error, class)
+    }
+
+    pub(crate) fn pushed_back(error: E) -> Self {
+        let class = error.class();
+        Self::PushedBack(error, class)
     }
 }
 
