@@ -75,9 +75,11 @@ where
     C: Clock + Pause,
     R: Rng + ?Sized,
 {
-    let mut first = Last::None;
+    let (mut first, mut began) = (Last::None, None);
     if call.is_plain() {
-        let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit: None };
+        let limit = call.retry.policy().first_limit();
+        began = limit.map(|_| clock.instant());
+        let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit };
         // Nothing is open yet, so nothing is refused.
         if let Some(answer) = op.start(attempt, false) {
             match Last::of(answer.into_outcome()) {
@@ -86,14 +88,14 @@ where
             }
         }
     }
-    rest(call, first, clock, rng, op)
+    rest(call, (first, began), clock, rng, op)
 }
 
 /// Goes on after a first attempt that was no success, or makes it with all that belongs to it.
 #[cold]
 fn rest<T, E, K, L, O, C, R>(
     mut call: Call<'_, T, K, L>,
-    first: Last<T, E>,
+    (first, began): (Last<T, E>, Option<Instant>),
     clock: &C,
     rng: &mut R,
     mut op: O,
@@ -108,7 +110,7 @@ where
     R: Rng + ?Sized,
 {
     let _closing = Closing(call.handle);
-    let mut now = clock.instant();
+    let mut now = began.unwrap_or_else(|| clock.instant());
     let mut run = Run::new(&call, now, call.look_up.can_ask_blocking());
     let mut last = first;
     if matches!(last, Last::None) {
@@ -125,6 +127,9 @@ where
         }
     } else {
         run = run.with_first_made();
+        if began.is_some() {
+            now = clock.instant();
+        }
     }
     loop {
         // A first attempt that was made already is judged like any other.

@@ -53,7 +53,7 @@ pub struct Retry {
     policy: Policy,
     budget: Option<Arc<Budget>>,
     observer: Option<Arc<dyn Observer>>,
-    /// Whether a first attempt needs nothing but to be made.
+    /// Whether a first attempt needs nothing but to be made, in time if it has a limit.
     is_plain: bool,
 }
 
@@ -64,7 +64,7 @@ impl Retry {
     /// [`PolicyError`] with every setting that no loop can work with.
     pub fn new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
-        Ok(Self { policy, budget: None, observer: None, is_plain: !policy.is_timed() })
+        Ok(Self { policy, budget: None, observer: None, is_plain: true })
     }
 
     /// Shares a budget of retries with everybody who holds the same one.
@@ -312,7 +312,7 @@ impl<'c, T, K, L> Call<'c, T, K, L> {
         blocking::run(self, clock, rng, op)
     }
 
-    /// Whether the first attempt needs nothing but to be made.
+    /// Whether the first attempt needs nothing but to be made, in time if it has a limit.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.retry.is_plain

@@ -42,12 +42,15 @@ where
 {
     async move {
         if !call.is_plain() {
-            return Rest::new(rest(call, Last::None, clock, rng, op)).await;
+            return Rest::new(rest(call, (Last::None, None), clock, rng, op)).await;
+        }
+        if let Some(limit) = call.retry.policy().first_limit() {
+            return Rest::new(timed(call, limit, clock, rng, op)).await;
         }
         let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit: None };
         // Nothing is open yet, so nothing is refused.
         let Some(work) = op.start(attempt, false) else {
-            return Rest::new(rest(call, Last::None, clock, rng, op)).await;
+            return Rest::new(rest(call, (Last::None, None), clock, rng, op)).await;
         };
         // Matched where it arrives: to move it first makes the processor wait.
         let last = match work.await.into_outcome() {
@@ -56,8 +59,41 @@ where
             Outcome::Failure(error) => Last::failed(error),
             Outcome::Pushback(error) => Last::pushed_back(error),
         };
-        Rest::new(rest(call, last, clock, rng, op)).await
+        Rest::new(rest(call, (last, None), clock, rng, op)).await
     }
+}
+
+/// Makes the first attempt within its limit; out of line, or every run would have to move a timer.
+async fn timed<T, E, K, L, O, C, R>(
+    call: Call<'_, T, K, L>,
+    limit: Duration,
+    clock: &C,
+    rng: &mut R,
+    mut op: O,
+) -> Result<Finished<T>, Stopped<E>>
+where
+    K: Clone,
+    L: LookUp<T>,
+    O: Operation<K>,
+    O::Output: Future<Output: Answer<Value = T, Error = E>>,
+    E: Classify + From<Elapsed>,
+    C: Clock + Sleep,
+    R: Rng + ?Sized,
+{
+    let began = clock.instant();
+    let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit: Some(limit) };
+    let last = match op.start(attempt, false) {
+        // Nothing is open yet, so nothing is refused.
+        None => Last::None,
+        Some(work) => match within(clock, Some(limit), work).await {
+            Ok(answer) => match Last::of(answer.into_outcome()) {
+                Ok(value) => return Ok(Finished::new(value, 1, Ending::Success)),
+                Err(last) => last,
+            },
+            Err(elapsed) => Last::cut(E::from(elapsed)),
+        },
+    };
+    Rest::new(rest(call, (last, Some(began)), clock, rng, op)).await
 }
 
 /// The rest of a run, in a box and out of line.
@@ -90,7 +126,7 @@ impl<F: Future> Future for Rest<F> {
 /// Goes on after a first attempt that was no success, or makes it with all that belongs to it.
 pub(crate) async fn rest<T, E, K, L, O, C, R>(
     mut call: Call<'_, T, K, L>,
-    first: Last<T, E>,
+    (first, began): (Last<T, E>, Option<Instant>),
     clock: &C,
     rng: &mut R,
     mut op: O,
@@ -105,7 +141,7 @@ where
     R: Rng + ?Sized,
 {
     let _closing = Closing(call.handle);
-    let mut now = clock.instant();
+    let mut now = began.unwrap_or_else(|| clock.instant());
     let mut run = Run::new(&call, now, call.look_up.can_ask());
     let mut last = first;
     if matches!(last, Last::None) {
@@ -122,6 +158,9 @@ where
         }
     } else {
         run = run.with_first_made();
+        if began.is_some() {
+            now = clock.instant();
+        }
     }
     loop {
         // A first attempt that was made already is judged like any other.

@@ -168,7 +168,7 @@ where
         let mut service = mem::replace(&mut self.inner, next);
         let shared = Arc::clone(&self.shared);
         let guard = (shared.guard)(&req);
-        if shared.retry.is_plain() {
+        if shared.retry.is_plain() && !shared.retry.policy().is_timed() {
             let first = service.call(req.clone());
             let again = Some(Again { service, request: req, shared, guard });
             return Attempting { first: Some(first), again, rest: None };
@@ -215,7 +215,7 @@ where
             };
             let call = shared.retry.guarded(guard);
             let clock = Timed(&shared.clock);
-            let ended = drive::rest(call, last, &clock, &mut rng, op).await;
+            let ended = drive::rest(call, (last, None), &clock, &mut rng, op).await;
             ended.map(|finished| finished.value)
         })
     }

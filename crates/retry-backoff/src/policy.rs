@@ -152,6 +152,15 @@ impl Policy {
         self.schedule
     }
 
+    /// How long the first attempt may take if it starts at once; `None` for any time.
+    #[inline]
+    pub(crate) fn first_limit(&self) -> Option<Duration> {
+        match (self.attempt_timeout, self.deadline) {
+            (Some(timeout), Some(deadline)) => Some(timeout.min(deadline)),
+            (timeout, deadline) => timeout.or(deadline),
+        }
+    }
+
     pub(crate) const fn is_timed(&self) -> bool {
         self.deadline.is_some() || self.attempt_timeout.is_some()
     }
