@@ -320,6 +320,14 @@ impl Classify for RateError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FundsError {
+    /// The books never heard of such money, which is not the same as having none.
+    #[error("account {account} never had {currency}")]
+    NoBalance {
+        /// The account.
+        account: crate::name::Account,
+        /// The currency.
+        currency: Currency,
+    },
     /// An order without a limit would take an amount that no price was given for.
     #[error("order {0} has no limit, and no price was given for it")]
     Unpriced(Uuid),
@@ -331,7 +339,9 @@ pub enum FundsError {
 impl Classify for FundsError {
     fn class(&self) -> Class {
         match self {
-            Self::Unpriced(_) => Class::of(Kind::NotFound).with_effect(Effect::NotApplied),
+            Self::NoBalance { .. } | Self::Unpriced(_) => {
+                Class::of(Kind::NotFound).with_effect(Effect::NotApplied)
+            }
             Self::Amount(error) => error.class(),
         }
     }

@@ -29,6 +29,7 @@ impl Books {
     ///
     /// # Errors
     ///
+    /// [`FundsError::NoBalance`] when the account never had the currency;
     /// [`FundsError::Unpriced`] naming the order whose price nobody knows; a lock is never taken for zero.
     pub fn funds(
         &self,
@@ -36,7 +37,13 @@ impl Books {
         currency: &Currency,
         price_of: impl Fn(&InstrumentId) -> Option<Amount>,
     ) -> Result<Funds, FundsError> {
-        let total = self.balance(account, currency).map_or(Amount::ZERO, |balance| balance.total);
+        let Some(balance) = self.balance(account, currency) else {
+            return Err(FundsError::NoBalance {
+                account: account.clone(),
+                currency: currency.clone(),
+            });
+        };
+        let total = balance.total;
         let mut locked = Amount::ZERO;
         for order in self.open_orders().filter(|order| order.account() == account) {
             let Some(terms) = self.instruments().find(&order.intent().instrument) else { continue };

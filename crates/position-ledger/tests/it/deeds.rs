@@ -281,6 +281,9 @@ fn open_orders_lock_what_they_may_take() {
     );
     let coins = funds(&ledger, "BTC").unwrap();
     assert_eq!((coins.locked, coins.free), (amount("0.5"), amount("0.5")));
+    // What nobody ever heard of is no zero.
+    let unknown = funds(&ledger, "GBP").unwrap_err();
+    assert_eq!(unknown.to_string(), "account A never had GBP");
 
     let mut market = intent(3, "1");
     market.instrument = instrument_id("BTC/USD");
