@@ -11,7 +11,9 @@ use backstop_error_taxonomy::drivers::{
     self, Database, HttpClient, Json, JsonMode, KafkaClient, KafkaTransaction, Task,
 };
 use backstop_error_taxonomy::venue::{Ccxt, Entry, Table};
-use backstop_error_taxonomy::{Class, Classifier, Classify, Effect, Kind, Severity, Stated};
+use backstop_error_taxonomy::{
+    Class, Classifier, Classify, Component, Effect, Kind, Severity, Stated,
+};
 use serde_json::Value;
 
 /// What is wrong with a form, in words.
@@ -111,6 +113,21 @@ pub fn classifier() -> Classifier {
     Classifier::standard().register::<Classed>()
 }
 
+/// The class of a form in a component, whose default `given` may state.
+///
+/// # Errors
+/// What is wrong with the form, or that it is no error.
+pub fn class_of(form: &Value, given: &Value, component: Component) -> Read<Class> {
+    let mut classifier = classifier();
+    if let Some(stated) = given.get("default_transience") {
+        classifier = classifier.with_default(component, axis(stated)?);
+    }
+    match error_of(form, given)? {
+        Some(error) => Ok(classifier.classify_at(&*error, component)),
+        None => fail(format!("{form} is no error")),
+    }
+}
+
 /// The error that a form describes, or nothing for a code that is none.
 ///
 /// Text never influences the class, so `display` is allowed everywhere and not even passed on.
@@ -137,14 +154,14 @@ pub fn error_of(form: &Value, given: &Value) -> Read<Option<Boxed>> {
         "opaque" => Ok(Some(Box::new(Opaque(None)))),
         "wrap" => wrapped(form, given),
         _ => {
-            let class = class_of(form, name, given)?;
+            let class = class_of_code(form, name, given)?;
             Ok(class.map(|class| Box::new(Classed { class, source: None }) as Boxed))
         }
     }
 }
 
 /// The class of a form that names a code or a failure of a driver.
-fn class_of(form: &Value, name: &str, given: &Value) -> Read<Option<Class>> {
+fn class_of_code(form: &Value, name: &str, given: &Value) -> Read<Option<Class>> {
     let keys = |more: &[&str]| known(form, &[&[name, "display"], more].concat());
     match name {
         "kind" => hand_built(form).map(Some),

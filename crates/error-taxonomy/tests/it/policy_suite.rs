@@ -120,7 +120,7 @@ fn check_query(case: &Value, policy: &Policy, query: &Value) -> Outcome<()> {
     let empty = json!({});
     let given = query.get("given").unwrap_or(&empty);
     let site = site_of(given)?;
-    let class = class_of(&query["error"], given, site.component)?;
+    let class = errors::class_of(&query["error"], given, site.component)?;
     let decision = policy.decide(class, &site);
     let mut runs: BTreeMap<String, u64> = BTreeMap::new();
     runs.extend(site.strategy.map(|strategy| (strategy.to_owned(), 1)));
@@ -225,18 +225,7 @@ fn ending(recovery: &Recovery<()>) -> &'static str {
     }
 }
 
-fn class_of(error: &Value, given: &Value, component: Component) -> Outcome<Class> {
-    let mut classifier = errors::classifier();
-    if let Some(stated) = given.get("default_transience") {
-        classifier = classifier.with_default(component, axis(stated)?);
-    }
-    match errors::error_of(error, given)? {
-        Some(error) => Ok(classifier.classify_at(&*error, component)),
-        None => fail(format!("{error} is no error")),
-    }
-}
-
-fn site_of(given: &Value) -> Outcome<Site<'_>> {
+pub(crate) fn site_of(given: &Value) -> Outcome<Site<'_>> {
     known(
         given,
         &[

@@ -3,12 +3,12 @@
 use std::error::Error as StdError;
 
 use backstop_error_taxonomy::facts::Key;
-use backstop_error_taxonomy::{Class, Classify, Component, Environment, Error, Site, decide};
+use backstop_error_taxonomy::{Class, Classify, Error, Site, decide};
 use backstop_testkit::errors::{self, axis, known};
 use backstop_testkit::scenarios::{self, File, Verdict};
 use serde_json::{Value, json};
 
-use crate::policy_suite;
+use crate::policy_suite::{self, site_of};
 
 #[test]
 fn scenarios() {
@@ -166,43 +166,6 @@ pub(crate) fn fits(want: &Value, got: &Value) -> bool {
         (Some(want), Some(got)) => (want - got).abs() < 1e-9,
         _ => want == got,
     }
-}
-
-fn site_of(given: &Value) -> Outcome<Site<'static>> {
-    known(
-        given,
-        &[
-            "component",
-            "op",
-            "idempotent",
-            "attempt",
-            "max_attempts",
-            "backoff",
-            "default_transience",
-            "phase",
-            "env",
-            "venue_table",
-        ],
-    )?;
-    let number = |key: &str, default: u32| match given.get(key) {
-        None => Ok(default),
-        Some(value) => value
-            .as_u64()
-            .and_then(|n| u32::try_from(n).ok())
-            .ok_or_else(|| format!("{key} is no count")),
-    };
-    // The component never changes a decision without rules; own names are constants of a bot.
-    let component = match given.get("component").and_then(Value::as_str) {
-        None => Component::SYSTEM,
-        Some(name) => name.parse().unwrap_or(Component::new("own")),
-    };
-    let mut site = Site::new(component, "scenario")
-        .with_attempt(number("attempt", 1)?, number("max_attempts", 4)?);
-    site.idempotent = given.get("idempotent") == Some(&json!(true));
-    site.startup = given.get("phase") == Some(&json!("startup"));
-    let environment = given.get("env").and_then(Value::as_str);
-    site.environment = environment.map(|name| Environment::named(name).0);
-    Ok(site)
 }
 
 /// The delay before the next attempt: the backoff of the case, or longer if the other side asks.

@@ -214,7 +214,7 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
 
     let outcomes = list(&case["outcomes"])?.iter().map(|outcome| match outcome.as_str() {
         Some("ok") => Ok(None),
-        _ => class_of(outcome, given, component).map(Some),
+        _ => Ok(Some(errors::class_of(outcome, given, component)?)),
     });
     let outcomes = outcomes.collect::<Outcome<Vec<_>>>()?;
     if outcomes.is_empty() {
@@ -230,16 +230,4 @@ fn decimal(case: &Value, key: &str) -> Outcome<Decimal> {
     let Some(given) = case.get(key) else { return Ok(Decimal::ONE) };
     let digits = given.as_str().unwrap_or_default();
     digits.parse().map_err(|error| Stop::Failed(format!("{key}: {error}")))
-}
-
-/// The class of a form, by a classifier that knows the component's default.
-fn class_of(form: &Value, given: &Value, component: Component) -> Outcome<Class> {
-    let mut classifier = errors::classifier();
-    if let Some(stated) = given.get("default_transience") {
-        classifier = classifier.with_default(component, errors::axis(stated)?);
-    }
-    match errors::error_of(form, given)? {
-        Some(error) => Ok(classifier.classify_at(&*error, component)),
-        None => fail(format!("{form} is no error")),
-    }
 }
