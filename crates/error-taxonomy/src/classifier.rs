@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::{fmt, io};
 
+use crate::classify::parse_errors;
 use crate::{Class, Classify, Component, Error, Kind, Stated, Transience, UnknownName};
 
 /// An error of an unknown type, as `anyhow`, `Box<dyn Error>` and `source` hand it out.
@@ -262,18 +263,8 @@ fn standard_class(layer: &Layer) -> Option<Class> {
         serde_json::Error,
         #[cfg(feature = "tokio")]
         tokio::task::JoinError,
-        std::num::ParseIntError,
-        std::num::ParseFloatError,
-        std::num::TryFromIntError,
-        std::str::ParseBoolError,
-        std::str::Utf8Error,
-        std::string::FromUtf8Error,
-        std::char::ParseCharError,
-        std::char::CharTryFromError,
-        std::net::AddrParseError,
-        std::array::TryFromSliceError,
-        std::ffi::NulError,
-        UnknownName,
     );
+    parse_errors!(first_of);
+    first_of!(UnknownName);
     None
 }

@@ -91,6 +91,27 @@ impl Classify for io::Error {
     }
 }
 
+/// Hands the parse errors of the standard library to a macro, so that no list of them lacks one.
+macro_rules! parse_errors {
+    ($with:ident) => {
+        $with!(
+            std::num::ParseIntError,
+            std::num::ParseFloatError,
+            std::num::TryFromIntError,
+            std::str::ParseBoolError,
+            std::str::Utf8Error,
+            std::string::FromUtf8Error,
+            std::char::ParseCharError,
+            std::char::CharTryFromError,
+            std::net::AddrParseError,
+            std::array::TryFromSliceError,
+            std::ffi::NulError,
+        );
+    };
+}
+
+pub(crate) use parse_errors;
+
 /// What a text or a number is not: invalid, whatever it was read from.
 macro_rules! invalid {
     ($($Type:ty),+ $(,)?) => {
@@ -104,16 +125,4 @@ macro_rules! invalid {
     };
 }
 
-invalid!(
-    std::num::ParseIntError,
-    std::num::ParseFloatError,
-    std::num::TryFromIntError,
-    std::str::ParseBoolError,
-    std::str::Utf8Error,
-    std::string::FromUtf8Error,
-    std::char::ParseCharError,
-    std::char::CharTryFromError,
-    std::net::AddrParseError,
-    std::array::TryFromSliceError,
-    std::ffi::NulError,
-);
+parse_errors!(invalid);
