@@ -152,13 +152,19 @@ impl Policy {
         self.schedule
     }
 
+    /// How long an attempt may take with so much left before the deadline; `None` for any time.
+    #[inline]
+    pub(crate) fn limit(&self, rest: Option<Duration>) -> Option<Duration> {
+        match (self.attempt_timeout, rest) {
+            (Some(timeout), Some(rest)) => Some(timeout.min(rest)),
+            (timeout, rest) => timeout.or(rest),
+        }
+    }
+
     /// How long the first attempt may take if it starts at once; `None` for any time.
     #[inline]
     pub(crate) fn first_limit(&self) -> Option<Duration> {
-        match (self.attempt_timeout, self.deadline) {
-            (Some(timeout), Some(deadline)) => Some(timeout.min(deadline)),
-            (timeout, deadline) => timeout.or(deadline),
-        }
+        self.limit(self.deadline)
     }
 
     pub(crate) const fn is_timed(&self) -> bool {

@@ -223,10 +223,7 @@ impl Progress {
 
     /// How long an attempt or look-up that starts now may take; `None` for any time.
     pub fn limit(&self, now: Instant) -> Option<Duration> {
-        match (self.policy.attempt_timeout, self.rest(now)) {
-            (Some(timeout), Some(rest)) => Some(timeout.min(rest)),
-            (timeout, rest) => timeout.or(rest),
-        }
+        self.policy.limit(self.rest(now))
     }
 
     /// The attempt was no success; says what comes next.
