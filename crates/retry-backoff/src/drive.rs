@@ -1,6 +1,6 @@
 //! The async driver: runs, sleeps and asks as the pure core says.
 
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -237,8 +237,10 @@ where
     run.ready()?;
     if asks && let Some(asking) = look_up.ask() {
         let limit = run.limit(|| clock.instant());
-        let answer = unless_resolved(run.handle(), within(clock, limit, asking)).await;
-        match answer.unwrap_or(Ok(Resolution::Unknown)).unwrap_or(Resolution::Unknown) {
+        // Asking changes nothing, so a stop need not wait for the answer.
+        let asking = unless_stopped(run.token(), within(clock, limit, asking));
+        let answer = unless_resolved(run.handle(), asking).await.flatten();
+        match answer.and_then(Result::ok).unwrap_or(Resolution::Unknown) {
             Resolution::Found(value) => return Err(Exit::Finished(run.resolved(value))),
             Resolution::NotFound => run.progress.not_applied(),
             // `resume` refuses to send what is still unknown.
@@ -258,20 +260,19 @@ async fn wait<T>(
     token: Option<&StopToken>,
     handle: Option<&Handle<T>>,
 ) {
-    let mut stop = pin!(stopped(token));
-    let mut sleep = pin!(clock.sleep(delay));
-    let nap = poll_fn(|cx| match stop.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => sleep.as_mut().poll(cx),
-    });
-    unless_resolved(handle, nap).await;
+    unless_resolved(handle, unless_stopped(token, clock.sleep(delay))).await;
 }
 
-async fn stopped(token: Option<&StopToken>) {
-    match token {
-        Some(token) => token.stopped().await,
-        None => pending().await,
-    }
+/// `None` if the stop came before the work was done; what is done by then counts.
+async fn unless_stopped<W: Future>(token: Option<&StopToken>, work: W) -> Option<W::Output> {
+    let Some(token) = token else { return Some(work.await) };
+    let mut work = pin!(work);
+    let mut stop = pin!(token.stopped());
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => stop.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// `None` if the news came before the work was done; an answer that comes with them counts.

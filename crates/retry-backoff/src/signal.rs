@@ -39,7 +39,10 @@ impl Signal {
 
 /// Ends runs gracefully; clones share it, and one serves any number of runs.
 ///
-/// An attempt in flight is awaited, a sleep ends at once, and nothing is sent afterwards.
+/// An attempt in flight is awaited, a sleep or a look-up ends at once, and nothing is sent
+/// afterwards.
+/// A look-up that is cut has found out nothing: the outcome stays unknown.
+/// A blocking look-up cannot be cut and is awaited.
 ///
 /// ```
 /// use std::time::Duration;

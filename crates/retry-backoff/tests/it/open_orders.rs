@@ -7,11 +7,12 @@ use backstop_clock::{Clock as _, ManualClock, Sleep as _, Timestamp};
 use backstop_error_taxonomy::{Classify as _, Effect, Error, Kind, Transience};
 use backstop_retry_backoff::{
     Attempt, Ending, Handle, Jitter, Outcome, Policy, Resolution, Retry, Schedule, StopReason,
+    StopToken,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::sim::Sim;
+use crate::sim::{Outside, Sim};
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -116,4 +117,40 @@ fn nothing_is_sent_if_the_wait_before_it_outlasts_the_deadline() {
     let stopped = sim.block_on(call.run(&sim, &mut rng(), never), None).unwrap().unwrap_err();
     assert_eq!((stopped.reason, stopped.attempts), (StopReason::Deadline, 0));
     assert_eq!(stopped.class().effect(), Effect::NotApplied);
+}
+
+#[test]
+fn a_stop_ends_a_look_up_and_the_order_stays_unknown() {
+    let (sim, token, runs) = (Sim::new(), StopToken::default(), Cell::new(0));
+    let lost = async |_: Attempt<u32>| {
+        runs.set(runs.get() + 1);
+        Err::<(), _>(Error::new(Kind::Timeout, "no answer"))
+    };
+    let slow = async || {
+        sim.sleep(ms(10_000)).await;
+        Resolution::NotFound
+    };
+    let retry = retry();
+    let call = retry.at_most_once(7).until(&token).asking(slow);
+    let stop: Vec<Outside<'_>> = vec![(ms(150), Box::new(|| token.stop()))];
+    let mut rng = rng();
+    let stopped = sim.block_on_with(call.run(&sim, &mut rng, lost), None, stop);
+    let stopped = stopped.unwrap().unwrap_err();
+    assert_eq!((stopped.reason, runs.get(), sim.ms()), (StopReason::Cancelled, 1, 150));
+    let class = stopped.class();
+    assert_eq!((class.effect(), class.transience()), (Effect::Unknown, Transience::Permanent));
+}
+
+#[test]
+fn an_answer_that_comes_with_the_stop_counts() {
+    let (sim, token) = (Sim::new(), StopToken::default());
+    let lost = async |_: Attempt<u32>| Err(Error::new(Kind::Timeout, "no answer"));
+    let found = async || {
+        token.stop();
+        Resolution::Found("filled")
+    };
+    let retry = retry();
+    let call = retry.at_most_once(7).until(&token).asking(found);
+    let finished = sim.block_on(call.run(&sim, &mut rng(), lost), None).unwrap().unwrap();
+    assert_eq!((finished.value, finished.ending), ("filled", Ending::Resolved));
 }
