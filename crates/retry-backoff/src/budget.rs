@@ -19,6 +19,9 @@ use throttle::{Limits, Throttle};
 /// Most tokens that a budget can count.
 const TOKENS_MAX: f64 = 1e12;
 
+/// Fewest tokens but none that a budget can count, see [`micros`].
+const TOKEN_MIN: f64 = 1e-6;
+
 /// The settings of a [`Budget`], as plain data.
 ///
 /// | budget | from | grants a retry |
@@ -97,54 +100,70 @@ pub enum Rule {
 
 impl Rule {
     fn check(&self) -> Result<(), PolicyError> {
-        const AMOUNT: &str = "a number from 0 to 1e12";
+        const AMOUNT: &str = "0, or a number from 1e-6 to 1e12";
         let mut problems = Vec::new();
-        let mut within = |setting, value: f64, low: f64, high: f64, rule| {
-            if !(low..=high).contains(&value) {
+        let mut zero_time = None;
+        let mut number = |setting, value, fits: bool, rule| {
+            if !fits {
                 problems.push(Problem::Number { setting, value, rule });
             }
         };
-        let mut zero_time = None;
         match *self {
             Self::TokenBucket { capacity, cost, throttled_cost, timeout_cost, success_reward } => {
-                within("capacity", capacity, 0.0, TOKENS_MAX, AMOUNT);
                 let costs = [("throttled_cost", throttled_cost), ("timeout_cost", timeout_cost)];
-                within("cost", cost, 0.0, TOKENS_MAX, AMOUNT);
-                for (setting, cost) in costs {
-                    within(setting, cost.unwrap_or(0.0), 0.0, TOKENS_MAX, AMOUNT);
+                let costs = costs.map(|(setting, cost)| (setting, cost.unwrap_or(0.0)));
+                let first = [("capacity", capacity), ("cost", cost)];
+                let last = [("success_reward", success_reward)];
+                for (setting, value) in first.into_iter().chain(costs).chain(last) {
+                    number(setting, value, is_counted(value, TOKENS_MAX), AMOUNT);
                 }
-                within("success_reward", success_reward, 0.0, TOKENS_MAX, AMOUNT);
             }
             Self::ThresholdBucket { capacity, min, failure_cost, success_reward } => {
-                within("capacity", capacity, 0.0, TOKENS_MAX, AMOUNT);
-                within("min", min, 0.0, capacity, "a number from 0 to the capacity");
-                within("failure_cost", failure_cost, 0.0, TOKENS_MAX, AMOUNT);
-                within("success_reward", success_reward, 0.0, TOKENS_MAX, AMOUNT);
+                let rule = "0, or a number from 1e-6 to the capacity";
+                number("capacity", capacity, is_counted(capacity, TOKENS_MAX), AMOUNT);
+                number("min", min, is_counted(min, capacity), rule);
+                let last = [("failure_cost", failure_cost), ("success_reward", success_reward)];
+                for (setting, value) in last {
+                    number(setting, value, is_counted(value, TOKENS_MAX), AMOUNT);
+                }
             }
             Self::InFlightRatio { ratio, .. } => {
-                within("ratio", ratio, 0.0, 1.0, "a share from 0 to 1");
+                number("ratio", ratio, is_share(ratio), "a share from 0 to 1");
             }
             Self::DepositRatio { ttl, min_per_s, ratio } => {
                 zero_time = ttl.is_zero().then_some("ttl");
-                within("min_per_s", min_per_s, 0.0, 1e6, "a number from 0 to 1e6");
-                within("ratio", ratio, 0.0, 1e3, "a number from 0 to 1000");
+                let fits = (0.0..=1e6).contains(&min_per_s);
+                number("min_per_s", min_per_s, fits, "a number from 0 to 1e6");
+                let rule = "0, or a number from 1e-6 to 1000";
+                number("ratio", ratio, is_counted(ratio, 1e3), rule);
             }
             Self::Throttle { success_threshold, max_rejection, window, slices, .. } => {
                 zero_time = window.is_zero().then_some("window");
+                let fits = success_threshold > 0.0 && is_share(success_threshold);
                 let rule = "a share above 0 and at most 1";
-                within("success_threshold", success_threshold, f64::MIN_POSITIVE, 1.0, rule);
-                within("max_rejection", max_rejection, 0.0, 1.0, "a share from 0 to 1");
+                number("success_threshold", success_threshold, fits, rule);
+                let rule = "a share from 0 to 1";
+                number("max_rejection", max_rejection, is_share(max_rejection), rule);
                 // Slices are numbered, and finer ones would run out of numbers within days.
                 let most = u32::try_from(window.as_millis().min(10_000)).unwrap_or(10_000);
                 // A window of nothing is a problem of its own.
                 let most = if window.is_zero() { 10_000 } else { most };
                 let rule = "a number from 1 to 10000, each slice of a millisecond or more";
-                within("slices", slices.into(), 1.0, most.into(), rule);
+                number("slices", slices.into(), (1..=most).contains(&slices), rule);
             }
         }
         problems.extend(zero_time.map(|setting| Problem::NoTime { setting }));
         PolicyError::check(problems)
     }
+}
+
+/// Nothing, or at least what can be counted: a smaller cost would round to a retry that is free.
+fn is_counted(value: f64, most: f64) -> bool {
+    (TOKEN_MIN..=most).contains(&value) || (value == 0.0 && most >= 0.0)
+}
+
+fn is_share(value: f64) -> bool {
+    (0.0..=1.0).contains(&value)
 }
 
 #[derive(Debug)]
@@ -255,7 +274,7 @@ impl Budget {
         if let Account::InFlight(in_flight) = &self.account {
             in_flight.begin();
         }
-        Spending { budget: self, last_cost: None, is_retrying: false, has_deposited: false }
+        Spending { budget: self, last_cost: None, retrying: 0, has_deposited: false }
     }
 
     /// Tokens left in a bucket; `None` for the other budgets.
@@ -315,8 +334,8 @@ pub struct Spending<'b> {
     budget: &'b Budget,
     /// What the last retry took; `None` if there was none.
     last_cost: Option<u64>,
-    /// Whether it holds a place among the retries in flight.
-    is_retrying: bool,
+    /// Places that it holds among the retries in flight; more than one only while it hedges.
+    retrying: u32,
     has_deposited: bool,
 }
 
@@ -378,10 +397,9 @@ impl Spending<'_> {
                 is_granted
             }
             Account::Threshold { bucket, min, .. } => bucket.tokens() > *min,
-            Account::InFlight(in_flight) => {
-                self.is_retrying = self.is_retrying || in_flight.begin_retry();
-                self.is_retrying
-            }
+            // One attempt after the other needs but one place.
+            Account::InFlight(_) if self.retrying > 0 => true,
+            Account::InFlight(_) => self.takes_place(),
             Account::Deposits(deposits) => deposits.withdraw(self.budget.age(now)),
             Account::Throttle(throttle) => {
                 let probability = throttle.reject_probability(self.budget.age(now));
@@ -391,12 +409,39 @@ impl Spending<'_> {
         }
     }
 
+    /// The same for an attempt that runs beside others, so that it needs a place of its own.
+    pub(crate) fn grants_beside(
+        &mut self,
+        class: Option<Class>,
+        now: Instant,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> bool {
+        match &self.budget.account {
+            Account::InFlight(_) => self.takes_place(),
+            _ => self.grants(class, now, rng),
+        }
+    }
+
+    fn takes_place(&mut self) -> bool {
+        let Account::InFlight(in_flight) = &self.budget.account else { return false };
+        let is_granted = in_flight.begin_retry();
+        self.retrying += u32::from(is_granted);
+        is_granted
+    }
+
     /// The retry that was granted has ended; doing it twice changes nothing.
     pub fn retry_ended(&mut self) {
+        while self.retrying > 0 {
+            self.one_ended();
+        }
+    }
+
+    /// One of several attempts that run beside each other has ended.
+    pub(crate) fn one_ended(&mut self) {
         if let Account::InFlight(in_flight) = &self.budget.account
-            && self.is_retrying
+            && self.retrying > 0
         {
-            self.is_retrying = false;
+            self.retrying -= 1;
             in_flight.end_retry();
         }
     }

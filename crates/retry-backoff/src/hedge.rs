@@ -105,6 +105,7 @@ impl Hedge {
                 race.started = self.attempts_max;
                 continue;
             };
+            race.one_ended(number);
             let error = match outcome {
                 Outcome::Success(value) | Outcome::Again(value) => {
                     race.won(clock);
@@ -163,7 +164,16 @@ impl<F: Future<Output: Answer>> Race<'_, F> {
         rng: &mut R,
     ) -> bool {
         let Some(spending) = &mut self.spending else { return true };
-        spending.grants(class, clock.instant(), rng)
+        spending.grants_beside(class, clock.instant(), rng)
+    }
+
+    /// The first attempt is the call itself; each of the others has a place of its own.
+    fn one_ended(&mut self, number: u32) {
+        if let Some(spending) = &mut self.spending
+            && number > 1
+        {
+            spending.one_ended();
+        }
     }
 
     /// The next answer with the number of its attempt, or `None` once the delay has passed.

@@ -51,8 +51,10 @@ impl InFlight {
         reason = "a share of a u32, rounded down, is a u32"
     )]
     fn admits(&self, word: u64) -> bool {
+        // A ratio in decimals is seldom a float: 0.29 of a hundred must be 29 and not 28.
+        const ROUNDING: f64 = 1e-6;
         let (calls, retries) = halves(word);
-        let share = (self.ratio * f64::from(calls)).floor() as u32;
+        let share = (self.ratio * f64::from(calls) + ROUNDING).floor() as u32;
         retries < self.floor.max(share)
     }
 }

@@ -106,3 +106,23 @@ fn a_hedge_of_nothing_is_refused() {
     let both = [Problem::NoTime { setting: "delay" }, Problem::NoAttempts];
     assert_eq!(refused.problems(), both);
 }
+
+#[test]
+fn each_attempt_beside_others_takes_a_place_among_the_retries_in_flight() {
+    let sim = Sim::new();
+    let budget = |floor| {
+        let rule = Rule::InFlightRatio { ratio: 0.0, floor };
+        Arc::new(Budget::new(rule, sim.instant()).unwrap())
+    };
+    let hedge = Hedge::new(ms(50), 4).unwrap();
+    let hangs = [(1_000, None); 4];
+    for (floor, expected) in [(0, vec![0]), (1, vec![0, 50]), (2, vec![0, 50, 100])] {
+        let budget = budget(floor);
+        let (_, starts, _) = race(&hedge.clone().with_budget(Arc::clone(&budget)), &hangs);
+        assert_eq!((starts, budget.retries_in_flight()), (expected, Some(0)));
+    }
+    // The place of one that failed is free for the one that replaces it.
+    let script = [(1_000, None), (10, Some(Kind::Timeout)), (10, Some(Kind::Timeout)), (5, None)];
+    let (ended, starts, _) = race(&hedge.with_budget(budget(1)), &script);
+    assert_eq!((ended.unwrap().value, starts), (4, vec![0, 50, 60, 70]));
+}

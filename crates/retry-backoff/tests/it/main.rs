@@ -37,6 +37,9 @@ mod hedge;
 mod budgets;
 #[cfg(test)]
 #[cfg(not(loom))]
+mod amounts;
+#[cfg(test)]
+#[cfg(not(loom))]
 mod scenarios;
 #[cfg(test)]
 #[cfg(not(loom))]
