@@ -1,5 +1,7 @@
 //! The retry as a tower layer.
 
+mod terms;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::mem;
@@ -15,8 +17,10 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tower_service::Service;
 
+use crate::call::LookUp;
 use crate::run::Last;
-use crate::{Attempt, Elapsed, Guard, Retry, Stopped, drive};
+use crate::{Attempt, Elapsed, Guard, Handle, Retry, StopToken, Stopped, drive};
+pub use terms::{Asking, Terms};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -45,7 +49,7 @@ impl Timer for ManualClock {
 
 /// Puts a retry around a service, which is cloned for each attempt after the first.
 ///
-/// The guard comes from the request, so that one service may carry reads and orders.
+/// The [`Terms`] come from the request, so that one service may carry reads and orders.
 ///
 /// ```
 /// use std::future::{Ready, ready};
@@ -85,28 +89,37 @@ impl Timer for ManualClock {
 /// ```
 pub struct Layer<C, G> {
     shared: Arc<Shared<C, G>>,
+    token: Option<StopToken>,
 }
 
 struct Shared<C, G> {
     retry: Retry,
     clock: C,
-    guard: G,
+    terms: G,
     /// Makes a generator for each run that needs one.
     seed: AtomicU64,
 }
 
 impl<C, G> Layer<C, G> {
-    /// A retry whose calls are guarded as `guard` says of the request.
+    /// A retry whose calls are made on the [`Terms`] of their requests.
     ///
     /// The same `seed` and the same order of failures give the same delays.
-    pub fn new(retry: Retry, clock: C, seed: u64, guard: G) -> Self {
-        Self { shared: Arc::new(Shared { retry, clock, guard, seed: seed.into() }) }
+    pub fn new(retry: Retry, clock: C, seed: u64, terms: G) -> Self {
+        let shared = Arc::new(Shared { retry, clock, terms, seed: seed.into() });
+        Self { shared, token: None }
+    }
+
+    /// Ends every call gracefully once the token is stopped.
+    #[must_use]
+    pub fn until(mut self, token: StopToken) -> Self {
+        self.token = Some(token);
+        self
     }
 }
 
 impl<C, G> Clone for Layer<C, G> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { shared: Arc::clone(&self.shared), token: self.token.clone() }
     }
 }
 
@@ -120,7 +133,7 @@ impl<S, C, G> tower_layer::Layer<S> for Layer<C, G> {
     type Service = Retried<S, C, G>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Retried { inner, shared: Arc::clone(&self.shared) }
+        Retried { inner, shared: Arc::clone(&self.shared), token: self.token.clone() }
     }
 }
 
@@ -128,11 +141,13 @@ impl<S, C, G> tower_layer::Layer<S> for Layer<C, G> {
 pub struct Retried<S, C, G> {
     inner: S,
     shared: Arc<Shared<C, G>>,
+    token: Option<StopToken>,
 }
 
 impl<S: Clone, C, G> Clone for Retried<S, C, G> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+        let (shared, token) = (Arc::clone(&self.shared), self.token.clone());
+        Self { inner: self.inner.clone(), shared, token }
     }
 }
 
@@ -142,7 +157,7 @@ impl<S: fmt::Debug, C, G> fmt::Debug for Retried<S, C, G> {
     }
 }
 
-impl<S, C, G, Q, K> Service<Q> for Retried<S, C, G>
+impl<S, C, G, Q> Service<Q> for Retried<S, C, G>
 where
     S: Service<Q> + Clone + Send + 'static,
     S::Response: Send + 'static,
@@ -150,12 +165,11 @@ where
     S::Future: Send + 'static,
     Q: Clone + Send + 'static,
     C: Timer,
-    G: Fn(&Q) -> Guard<K> + Send + Sync + 'static,
-    K: Clone + Send + 'static,
+    G: Terms<Q, S::Response, Key: Clone + Send + 'static> + Send + Sync + 'static,
 {
     type Response = S::Response;
     type Error = Stopped<S::Error>;
-    type Future = Attempting<S, Q, C, G, K>;
+    type Future = Attempting<S, Q, C, G, G::Key>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx).map_err(Stopped::unready)
@@ -167,23 +181,45 @@ where
         let next = self.inner.clone();
         let mut service = mem::replace(&mut self.inner, next);
         let shared = Arc::clone(&self.shared);
-        let guard = (shared.guard)(&req);
-        if shared.retry.is_plain() && !shared.retry.policy().is_timed() {
+        let (guard, handle) = (shared.terms.guard(&req), shared.terms.handle(&req));
+        let is_watched = self.token.is_some() || handle.is_some();
+        if !is_watched && shared.retry.is_plain() && !shared.retry.policy().is_timed() {
             let first = service.call(req.clone());
-            let again = Some(Again { service, request: req, shared, guard });
-            return Attempting { first: Some(first), again, rest: None };
+            let again = Again { service, request: req, shared, guard, token: None, handle };
+            return Attempting { first: Some(first), again: Some(again), rest: None };
         }
-        let again = Again { service, request: req, shared, guard };
+        let token = self.token.clone();
+        let again = Again { service, request: req, shared, guard, token, handle };
         Attempting { first: None, again: None, rest: Some(again.rest(Last::None)) }
     }
 }
 
 /// What a run needs after a first attempt that was no success.
-struct Again<S, Q, C, G, K> {
+struct Again<S: Service<Q>, Q, C, G, K> {
     service: S,
     request: Q,
     shared: Arc<Shared<C, G>>,
     guard: Guard<K>,
+    token: Option<StopToken>,
+    handle: Option<Handle<S::Response>>,
+}
+
+/// Asks on the terms of one request.
+struct Enquiry<'s, Q, C, G> {
+    shared: &'s Shared<C, G>,
+    request: Q,
+}
+
+impl<Q, C, G: Terms<Q, T>, T> LookUp<T> for Enquiry<'_, Q, C, G> {
+    type Asking = Asking<T>;
+
+    fn ask(&mut self) -> Option<Asking<T>> {
+        self.shared.terms.ask(&self.request)
+    }
+
+    fn can_ask(&self) -> bool {
+        self.shared.terms.can_ask()
+    }
 }
 
 impl<S, Q, C, G, K> Again<S, Q, C, G, K>
@@ -194,18 +230,19 @@ where
     S::Future: Send + 'static,
     Q: Clone + Send + 'static,
     C: Timer,
-    G: Send + Sync + 'static,
+    G: Terms<Q, S::Response, Key = K> + Send + Sync + 'static,
     K: Clone + Send + 'static,
 {
     #[cold]
     fn rest(self, last: Last<S::Response, S::Error>) -> Boxed<Ended<S, Q>> {
-        let Self { service, request, shared, guard } = self;
+        let Self { service, request, shared, guard, token, handle } = self;
         let seed = shared.seed.fetch_add(1, Ordering::Relaxed);
         // A service that was not called yet is still ready; a clone of it need not be.
         let next = service.clone();
         let mut ready = matches!(last, Last::None).then_some(service);
         Box::pin(async move {
             let mut rng = SmallRng::seed_from_u64(seed);
+            let about = request.clone();
             let op = move |_: Attempt<K>| {
                 let (service, is_ready) = match ready.take() {
                     Some(ready) => (ready, true),
@@ -213,7 +250,9 @@ where
                 };
                 attempt(service, is_ready, request.clone())
             };
-            let call = shared.retry.guarded(guard);
+            let mut call = shared.retry.guarded(guard);
+            (call.token, call.handle) = (token.as_ref(), handle.as_ref());
+            let call = call.asking(Enquiry { shared: &shared, request: about });
             let clock = Timed(&shared.clock);
             let ended = drive::rest(call, (last, None), &clock, &mut rng, op).await;
             ended.map(|finished| finished.value)
@@ -278,7 +317,7 @@ where
     S::Future: Send + 'static,
     Q: Clone + Send + 'static,
     C: Timer,
-    G: Send + Sync + 'static,
+    G: Terms<Q, S::Response, Key = K> + Send + Sync + 'static,
     K: Clone + Send + 'static,
 {
     type Output = Result<S::Response, Stopped<S::Error>>;

@@ -7,9 +7,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use backstop_clock::{ManualClock, Timestamp};
-use backstop_error_taxonomy::{Error, Kind};
-use backstop_retry_backoff::layer::{Layer, Retried};
-use backstop_retry_backoff::{Guard, Jitter, Policy, Retry, Schedule, StopReason};
+use backstop_error_taxonomy::{Classify as _, Effect, Error, Kind};
+use backstop_retry_backoff::layer::{Asking, Layer, Retried, Terms};
+use backstop_retry_backoff::{
+    Guard, Handle, Jitter, Policy, Resolution, Retry, Schedule, StopReason, StopToken,
+};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
@@ -106,6 +108,97 @@ fn an_order_without_an_answer_is_not_sent_again() {
     let ended = pollster::block_on(called(&mut venue, Request::Order(1)));
     assert_eq!(ended, Err(StopReason::UnknownOutcome));
     assert_eq!(clock.elapsed(), Duration::from_secs(1));
+}
+
+/// Orders that can be looked up, or resolved by whoever holds the handle.
+#[derive(Default)]
+struct Desk {
+    answer: Option<Resolution<&'static str>>,
+    handle: Option<Handle<&'static str>>,
+    asked: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Terms<Request, &'static str> for Desk {
+    type Key = u64;
+
+    fn guard(&self, request: &Request) -> Guard<u64> {
+        guard(request)
+    }
+
+    fn can_ask(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    fn ask(&self, request: &Request) -> Option<Asking<&'static str>> {
+        self.asked.lock().unwrap().push(*request);
+        let answer = self.answer?;
+        Some(Box::pin(async move { answer }))
+    }
+
+    fn handle(&self, _request: &Request) -> Option<Handle<&'static str>> {
+        self.handle.clone()
+    }
+}
+
+type Ordered = Result<&'static str, (StopReason, Effect)>;
+
+/// How a call of an order on these terms ends, and how often the venue was called.
+fn ordered(
+    desk: Desk,
+    policy: Policy,
+    token: Option<StopToken>,
+    failures: &[Kind],
+) -> (Ordered, usize) {
+    let venue = Venue::default();
+    let script = Arc::clone(&venue.shared);
+    script.lock().unwrap().failures.extend(failures);
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let mut layer = Layer::new(Retry::new(policy).unwrap(), clock, 7, desk);
+    if let Some(token) = token {
+        layer = layer.until(token);
+    }
+    let mut venue = layer.layer(venue);
+    let ended = pollster::block_on(async {
+        std::future::poll_fn(|cx| venue.poll_ready(cx)).await.unwrap();
+        venue.call(Request::Order(7)).await
+    });
+    let ended = ended.map_err(|stopped| (stopped.reason, stopped.class().effect()));
+    (ended, script.lock().unwrap().calls.len())
+}
+
+#[test]
+fn an_order_without_an_answer_is_looked_up_on_its_terms() {
+    for policy in [second(), second().with_deadline(Duration::from_mins(1))] {
+        for (answer, ended, calls) in [
+            (Resolution::Found("filled"), Ok("filled"), 1),
+            (Resolution::NotFound, Ok("done"), 2),
+            (Resolution::Unknown, Err((StopReason::UnknownOutcome, Effect::Unknown)), 1),
+        ] {
+            let asked = Arc::default();
+            let desk = Desk { answer: Some(answer), asked: Arc::clone(&asked), handle: None };
+            assert_eq!(ordered(desk, policy, None, &[Kind::Timeout]), (ended, calls), "{answer:?}");
+            assert_eq!(*asked.lock().unwrap(), [Request::Order(7)]);
+        }
+    }
+    let nobody = ordered(Desk::default(), second(), None, &[Kind::Timeout]);
+    assert_eq!(nobody, (Err((StopReason::UnknownOutcome, Effect::Unknown)), 1));
+}
+
+#[test]
+fn a_stopped_token_sends_nothing_through_the_layer() {
+    let token = StopToken::default();
+    token.stop();
+    let ended = ordered(Desk::default(), second(), Some(token), &[]);
+    assert_eq!(ended, (Err((StopReason::Cancelled, Effect::NotApplied)), 0));
+}
+
+#[test]
+fn news_from_elsewhere_resolve_a_call_through_the_layer() {
+    let handle = Handle::new();
+    handle.resolve("filled").unwrap();
+    let desk = Desk { handle: Some(handle.clone()), ..Desk::default() };
+    assert_eq!(ordered(desk, second(), None, &[Kind::Timeout]), (Ok("filled"), 0));
+    assert_eq!(handle.resolve("late"), Err("late"), "the call is over");
 }
 
 #[test]
