@@ -219,8 +219,8 @@ impl<'c> Script<'c> {
         let entry = self.entry(trace.starts_ms().len());
         trace.push(Event::Start(sim.ms()));
         let _ending = AtEnd(trace, sim);
-        trace.numbers.borrow_mut().push(attempt.number);
         if entry.is_run() {
+            trace.numbers.borrow_mut().push(attempt.number);
             trace.keys.borrow_mut().push(attempt.key);
         }
         if entry.is_sent() {

@@ -1,25 +1,49 @@
 //! A retry around a breaker around a time limit around a scripted call, on simulated time.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+mod config;
+mod outside;
+mod script;
+mod verdict;
 
-use backstop_circuit_breaker::{Breaker, Policy as BreakerPolicy};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use backstop_circuit_breaker::{Breaker, Rejection};
 use backstop_clock::{Clock, Sleep, Timestamp};
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
 use backstop_retry_backoff::{
-    Attempt, Elapsed, Finished, Guard, Jitter, OnRefusal, Policy, Retry, RetryAfter, Schedule,
-    Stopped,
+    Attempt, Elapsed, Finished, Guard, Handle, Outcome as Answer, Resolution, Retry, StopToken,
+    Stopped, budget::Budget, sending,
 };
-use rand::{SeedableRng, rngs::SmallRng};
-use serde_json::{Value, json};
+use serde_json::Value;
 use trading_host::runtime::{SimClock, Simulation, within};
 
-use super::{Outcome, Stop, count, expect, fail, known, list, millis, stop_name};
+use self::{
+    config::Classified,
+    outside::Draws,
+    script::{Entry, Script},
+};
+use super::{Outcome, Stop, fail, known, list};
 
 /// The error of an attempt: its outcome by name.
 #[derive(Clone, Debug)]
-struct Failure {
-    outcome: String,
-    class: Class,
+pub(super) struct Failure {
+    pub(super) outcome: String,
+    pub(super) class: Class,
+}
+
+impl Failure {
+    fn timeout() -> Self {
+        Self { outcome: "timeout".to_owned(), class: Class::of(Kind::Timeout) }
+    }
+
+    fn rejected(rejection: &Rejection) -> Self {
+        Self { outcome: "breaker_rejected".to_owned(), class: rejection.class() }
+    }
 }
 
 impl Classify for Failure {
@@ -29,283 +53,212 @@ impl Classify for Failure {
 }
 
 impl From<Elapsed> for Failure {
-    fn from(elapsed: Elapsed) -> Self {
-        Self { outcome: "timeout".to_owned(), class: elapsed.class() }
+    fn from(_: Elapsed) -> Self {
+        Self::timeout()
     }
 }
 
-/// One entry of the script.
-#[derive(Clone, Debug)]
-struct Entry {
-    duration: Duration,
-    failure: Option<Failure>,
+type Ended = Result<Finished<String>, Stopped<Failure>>;
+
+/// What the attempts, the calls and the look-ups did.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    Start(u64),
+    End(u64),
+    Ask(u64),
 }
 
-struct Play {
-    clock: SimClock,
+/// One case as it is played.
+pub(super) struct Play {
+    clock: TestClock,
     breaker: Breaker,
+    classified: Classified,
     retry: Retry,
-    entries: Vec<Entry>,
-    guard: Guard<()>,
-    /// When each attempt began and ended, rejected ones too.
-    attempts: RefCell<Vec<(u64, u64)>>,
-    /// When each call was sent.
-    runs: RefCell<Vec<u64>>,
+    budget: Option<Arc<Budget>>,
+    guard: Guard<u64>,
+    /// Answers to "was it accepted?"; `None` if nobody can be asked.
+    answers: Option<Vec<String>>,
+    asked: Cell<usize>,
+    token: StopToken,
+    handle: Handle<String>,
+    script: Script,
+    events: RefCell<Vec<Event>>,
+    /// The number and the key that each call was given.
+    calls: RefCell<Vec<(u32, u64)>>,
+    /// Whether the call that was sent last has an unknown outcome.
+    open: Cell<bool>,
+    finished_at: Cell<u64>,
 }
 
 pub(crate) fn run(case: &Value) -> Outcome<()> {
     let general = ["id", "title", "origin", "note", "tags", "kind"];
-    known(case, &[&general[..], &["config", "attempts", "expect"]].concat(), &["external"])?;
-    let clock = SimClock::new(Timestamp::EPOCH);
-    let play = Rc::new(play(&case["config"], &case["attempts"], clock.clone())?);
-    let played = Rc::clone(&play);
-    let ended = Simulation::new(clock).run(async move {
-        let mut rng = SmallRng::seed_from_u64(7);
-        let call = played.retry.guarded(played.guard);
-        call.run(&played.clock, &mut rng, |it: Attempt<()>| attempt(&played, it.limit)).await
+    known(case, &[&general[..], &["config", "attempts", "external", "expect"]].concat())?;
+    let clock = TestClock::new();
+    let play = Rc::new(Play::of(&case["config"], &case["attempts"], clock.clone())?);
+    let simulation = Simulation::new(clock.inner.clone());
+    outside::start(case.get("external"), &play, &simulation.tasks())?;
+    let (played, mut draws) = (Rc::clone(&play), Draws::of(&case["config"]["draws"])?);
+    let ended = simulation.run(async move {
+        let ended = played.run(&mut draws).await;
+        played.finished_at.set(played.ms());
+        ended
     });
-    check(&case["expect"], &play, &ended.map_err(|stuck| Stop::Failed(stuck.to_string()))?)
-}
-
-async fn attempt(play: &Play, limit: Option<Duration>) -> Result<(), Failure> {
-    let began = play.ms();
-    let result = guarded(play, limit).await;
-    play.attempts.borrow_mut().push((began, play.ms()));
-    result
-}
-
-/// The time limit lies inside the breaker, so that it sees an attempt that is cut.
-async fn guarded(play: &Play, limit: Option<Duration>) -> Result<(), Failure> {
-    let now = || play.clock.instant();
-    let permit = play.breaker.admit(now).map_err(|rejection| Failure {
-        outcome: "breaker_rejected".to_owned(),
-        class: rejection.class(),
-    })?;
-    let sent = play.runs.borrow().len();
-    play.runs.borrow_mut().push(play.ms());
-    let entry = &play.entries[sent.min(play.entries.len() - 1)];
-    let call = play.clock.sleep(entry.duration);
-    let in_time = within(&play.clock, limit.unwrap_or(Duration::MAX), call).await.is_some();
-    let failure = if in_time {
-        entry.failure.clone()
-    } else {
-        Some(Failure { outcome: "timeout".to_owned(), class: Class::of(Kind::Timeout) })
-    };
-    match failure {
-        None => {
-            permit.success(now);
-            Ok(())
-        }
-        // The format counts every other outcome as a failure, whatever its class.
-        Some(failure) => {
-            permit.failure(now);
-            Err(failure)
-        }
-    }
+    let ended = ended.map_err(|stuck| Stop(stuck.to_string()))?;
+    verdict::check(&case["expect"], &play, &ended)
 }
 
 impl Play {
+    fn of(config: &Value, attempts: &Value, clock: TestClock) -> Outcome<Self> {
+        config::known_keys(config)?;
+        let wrong = |error: &dyn std::error::Error| Stop(error.to_string());
+        let (policy, classified) = config::breaker(&config["breaker"])?;
+        let breaker = Breaker::starting(policy, clock.instant()).map_err(|error| wrong(&error))?;
+        let mut retry = Retry::new(config::policy(config)?).map_err(|error| wrong(&error))?;
+        let rule = config.get("budget").map(config::budget).transpose()?;
+        let budget = rule.map(|rule| Budget::new(rule, clock.instant()).map(Arc::new));
+        let budget = budget.transpose().map_err(|error| wrong(&error))?;
+        if let Some(budget) = &budget {
+            retry = retry.with_budget(Arc::clone(budget));
+        }
+        let unwanted = config.get("retry_on_values").map(list).transpose()?;
+        Ok(Self {
+            clock,
+            breaker,
+            classified,
+            retry,
+            budget,
+            guard: config::guard(config)?,
+            answers: config.get("resolver").map(config::answers).transpose()?,
+            asked: Cell::default(),
+            token: StopToken::default(),
+            handle: Handle::new(),
+            script: Script::of(attempts, unwanted.unwrap_or_default())?,
+            events: RefCell::default(),
+            calls: RefCell::default(),
+            open: Cell::default(),
+            finished_at: Cell::default(),
+        })
+    }
+
+    async fn run(&self, draws: &mut Draws) -> Ended {
+        let prepare = |_| self.script.payload();
+        let send = |attempt, _payload| self.attempt(attempt);
+        let op = sending(prepare, send);
+        let call = self.retry.guarded(self.guard).until(&self.token).resolved_by(&self.handle);
+        match &self.answers {
+            None => call.run(&self.clock, draws, op).await,
+            Some(answers) => {
+                let look_up = async || self.answer(answers);
+                call.asking(look_up).run(&self.clock, draws, op).await
+            }
+        }
+    }
+
+    /// What the resolver says; its last answer repeats.
+    fn answer(&self, answers: &[String]) -> Resolution<String> {
+        self.tell(Event::Ask(self.ms()));
+        let index = self.asked.replace(self.asked.get() + 1);
+        match answers.get(index).or(answers.last()).map(String::as_str) {
+            Some("found") => Resolution::Found(String::new()),
+            Some("not_found") => {
+                self.open.set(false);
+                Resolution::NotFound
+            }
+            _ => Resolution::Unknown,
+        }
+    }
+
+    async fn attempt(&self, attempt: Attempt<u64>) -> Answer<String, Failure> {
+        self.tell(Event::Start(self.ms()));
+        // Noted also of an attempt that is dropped halfway.
+        let _end = AtEnd(self);
+        let now = || self.clock.instant();
+        let permit = match self.breaker.admit(now) {
+            Ok(permit) => permit,
+            // It uses up no entry of the script.
+            Err(rejection) => return Answer::Failure(Failure::rejected(&rejection)),
+        };
+        let entry = self.script.next();
+        if !entry.is_run() {
+            permit.ignore();
+            return entry.answer.clone();
+        }
+        self.calls.borrow_mut().push((attempt.number, attempt.key));
+        let answer = self.called(entry, attempt.limit).await;
+        let failure = match &answer {
+            Answer::Failure(failure) | Answer::Pushback(failure) => Some(failure),
+            Answer::Success(_) | Answer::Again(_) => None,
+        };
+        let is_unknown = failure.is_some_and(|it| it.class.effect() == Effect::Unknown);
+        if entry.is_sent() || is_unknown {
+            self.open.set(is_unknown);
+        }
+        permit.end(self.classified.verdict(&entry.outcome, failure), now);
+        answer
+    }
+
+    /// The time limit lies inside the breaker, so that it sees a call that is cut.
+    async fn called(&self, entry: &Entry, limit: Option<Duration>) -> Answer<String, Failure> {
+        if entry.is_sent() {
+            self.open.set(true);
+        }
+        // A call that takes no time is over before anything else can happen.
+        if entry.duration.is_zero() {
+            return entry.answer.clone();
+        }
+        let limit = limit.unwrap_or(Duration::MAX);
+        let call = self.clock.inner.sleep(entry.duration);
+        match within(&self.clock.inner, limit, call).await {
+            Some(()) => entry.answer.clone(),
+            None => Answer::Failure(Failure::timeout()),
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.events.borrow_mut().push(event);
+    }
+
     fn ms(&self) -> u64 {
         u64::try_from(self.clock.now().as_millis()).unwrap()
     }
 }
 
-fn play(config: &Value, attempts: &Value, clock: SimClock) -> Outcome<Play> {
-    let keys = ["schedule", "max_attempts", "attempt_timeout_ms", "mode", "breaker"];
-    let more = ["on_breaker_rejection", "deadline_ms", "hint"];
-    let pending = ["resolver", "retry_on_values", "budget", "draws"];
-    known(config, &[&keys[..], &more].concat(), &pending)?;
-    let mut policy = Policy::new(schedule(&config["schedule"])?);
-    if let Some(hint) = config.get("hint") {
-        policy = policy.with_retry_after(retry_after(hint)?);
+struct AtEnd<'p>(&'p Play);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.tell(Event::End(self.0.ms()));
     }
-    if let Some(deadline) = config.get("deadline_ms") {
-        policy = policy.with_deadline(millis(deadline)?);
-    }
-    if let Some(timeout) = config.get("attempt_timeout_ms") {
-        policy = policy.with_attempt_timeout(millis(timeout)?);
-    }
-    policy = policy.with_attempts_max(match config.get("max_attempts") {
-        Some(most) => count(most)?,
-        None => u32::MAX,
-    });
-    let guard = match config.get("mode").and_then(Value::as_str) {
-        None | Some("idempotent") => Guard::Idempotent(()),
-        Some("once") => Guard::Once(()),
-        Some(other) => return fail(format!("unknown mode `{other}`")),
-    };
-    policy =
-        policy.with_on_refusal(match config.get("on_breaker_rejection").and_then(Value::as_str) {
-            None | Some("stop") => OnRefusal::Stop,
-            Some("wait") => OnRefusal::Wait,
-            Some("retry") => OnRefusal::Retry,
-            Some(other) => return fail(format!("unknown on_breaker_rejection `{other}`")),
-        });
-    let entries = list(attempts)?.iter().map(entry).collect::<Outcome<Vec<_>>>()?;
-    if entries.is_empty() {
-        return fail("no attempts");
-    }
-    let wrong = |error: &dyn std::error::Error| Stop::Failed(error.to_string());
-    Ok(Play {
-        clock,
-        breaker: Breaker::new(breaker(&config["breaker"])?).map_err(|error| wrong(&error))?,
-        retry: Retry::new(policy).map_err(|error| wrong(&error))?,
-        entries,
-        guard,
-        attempts: RefCell::default(),
-        runs: RefCell::default(),
-    })
 }
 
-fn schedule(given: &Value) -> Outcome<Schedule> {
-    known(given, &["family", "base_ms", "factor", "cap_ms", "jitter"], &[])?;
-    let base = millis(&given["base_ms"])?;
-    let schedule = match given["family"].as_str() {
-        Some("fixed") => Schedule::fixed(base),
-        Some("linear") => Schedule::linear(base),
-        Some("exponential") => {
-            let factor = given.get("factor").and_then(Value::as_f64).unwrap_or(2.0);
-            Schedule::exponential(base).with_factor(factor)
+/// The simulated clock as the retry sees it; counts how often a sleep of zero gave way.
+#[derive(Clone)]
+struct TestClock {
+    inner: SimClock,
+    yields: Rc<Cell<u32>>,
+}
+
+impl TestClock {
+    fn new() -> Self {
+        Self { inner: SimClock::new(Timestamp::EPOCH), yields: Rc::default() }
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    fn instant(&self) -> Instant {
+        self.inner.instant()
+    }
+}
+
+impl Sleep for TestClock {
+    async fn sleep(&self, duration: Duration) {
+        if duration.is_zero() {
+            self.yields.set(self.yields.get() + 1);
         }
-        Some("fibonacci") => Schedule::fibonacci(base),
-        Some("decorrelated") => Schedule::decorrelated(base),
-        other => return fail(format!("unknown family {other:?}")),
-    };
-    let schedule = schedule.with_cap(given.get("cap_ms").map_or(Ok(Duration::MAX), millis)?);
-    match given.get("jitter").map(|jitter| (jitter.as_str(), jitter["plus_minus"].as_f64())) {
-        None | Some((Some("full"), _)) => Ok(schedule),
-        Some((Some("none"), _)) => Ok(schedule.with_jitter(Jitter::None)),
-        Some((Some("equal"), _)) => Ok(schedule.with_jitter(Jitter::Equal)),
-        Some((None, Some(ratio))) => Ok(schedule.with_jitter(Jitter::Proportional(ratio))),
-        Some(other) => fail(format!("unknown jitter {other:?}")),
+        self.inner.sleep(duration).await;
     }
-}
-
-fn retry_after(given: &Value) -> Outcome<RetryAfter> {
-    known(given, &["mode", "bound_ms"], &[])?;
-    match (given["mode"].as_str(), given.get("bound_ms")) {
-        (Some("exact"), None) => Ok(RetryAfter::Exact),
-        (Some("bounded"), None) => Ok(RetryAfter::default()),
-        (Some("bounded"), Some(Value::Null)) => Ok(RetryAfter::Unbounded),
-        (Some("bounded"), Some(bound)) => millis(bound).map(RetryAfter::Bounded),
-        other => fail(format!("unknown hint {other:?}")),
-    }
-}
-
-fn breaker(given: &Value) -> Outcome<BreakerPolicy> {
-    let pending = [
-        "slow_call_ms",
-        "open_factor",
-        "open_max_ms",
-        "verdict",
-        "probe_lease_ms",
-        "half_open_max_ms",
-        "half_open_timeout_to",
-        "initial_state",
-        "classify",
-        "dry_run",
-    ];
-    known(given, &["trip", "window", "min_calls", "open_ms", "probes"], &pending)?;
-    let mut policy = BreakerPolicy::new(millis(&given["open_ms"])?);
-    let trip = &given["trip"];
-    let rates = ["failure_rate", "slow_rate"];
-    known(trip, &["consecutive_failures", "failure_count"], &rates)?;
-    if let Some(failures) = trip.get("consecutive_failures") {
-        policy = policy.with_consecutive_failures(count(failures)?);
-    }
-    if let Some(failures) = trip.get("failure_count") {
-        policy = policy.with_failure_count(count(failures)?);
-    }
-    if let Some(window) = given.get("window") {
-        known(window, &["kind", "size"], &["ms", "slices"])?;
-        policy = policy.with_count_window(count(&window["size"])?);
-    }
-    if let Some(calls) = given.get("min_calls") {
-        policy = policy.with_min_calls(count(calls)?);
-    }
-    if let Some(probes) = given.get("probes") {
-        policy = policy.with_probes(count(probes)?);
-    }
-    Ok(policy)
-}
-
-fn entry(given: &Value) -> Outcome<Entry> {
-    let keys = ["outcome", "duration_ms", "retry_after_ms"];
-    known(given, &keys, &["value", "changed_payload", "class"])?;
-    let outcome = given["outcome"].as_str().unwrap_or_default();
-    let class = match outcome {
-        "success" => None,
-        "transient" => Some(Class::of(Kind::Unavailable).with_effect(Effect::NotApplied)),
-        "throttled" => Some(Class::of(Kind::RateLimited)),
-        "not_sent" => Some(Class::of(Kind::Connection).with_effect(Effect::NotApplied)),
-        "permanent" => Some(Class::of(Kind::Rejected)),
-        "unknown" => Some(Class::of(Kind::Connection)),
-        "value" => return Err(Stop::Pending),
-        other => return fail(format!("unknown outcome `{other}`")),
-    };
-    let hint = given.get("retry_after_ms").map(millis).transpose()?;
-    let class = class.map(|class| hint.map_or(class, |hint| class.with_retry_after(hint)));
-    let duration = given.get("duration_ms").map_or(Ok(Duration::ZERO), millis)?;
-    Ok(Entry {
-        duration,
-        failure: class.map(|class| Failure { outcome: outcome.to_owned(), class }),
-    })
-}
-
-fn check(
-    wanted: &Value,
-    play: &Play,
-    ended: &Result<Finished<()>, Stopped<Failure>>,
-) -> Outcome<()> {
-    let (result, stop, attempts) = match ended {
-        Ok(finished) => ("ok", "success", finished.attempts),
-        Err(stopped) => {
-            let is_unknown = stopped.class().effect() == Effect::Unknown;
-            let result = if is_unknown { "unknown" } else { "failed" };
-            (result, stop_name(stopped.reason), stopped.attempts)
-        }
-    };
-    let last = ended.as_ref().err().and_then(|stopped| stopped.error.as_ref());
-    let last = last.map(|error| error.outcome.as_str());
-    let times = play.attempts.borrow();
-    let starts: Vec<_> = times.iter().map(|(began, _)| *began).collect();
-    let sleeps: Vec<_> = times.windows(2).map(|pair| pair[1].0 - pair[0].1).collect();
-    let numbers: Vec<_> = (1..=attempts).collect();
-    for (key, want) in wanted.as_object().ok_or_else(|| Stop::Failed("no expect".to_owned()))? {
-        match key.as_str() {
-            "op_runs" => expect(key, want, &json!(play.runs.borrow().len()))?,
-            "attempts" => expect(key, want, &json!(attempts))?,
-            "attempt_starts_ms" => expect(key, want, &json!(starts))?,
-            "attempt_numbers" => expect(key, want, &json!(numbers))?,
-            "sleeps_ms" => expect(key, want, &json!(sleeps))?,
-            "result" => expect(key, want, &json!(result))?,
-            "stop" => expect(key, want, &json!(stop))?,
-            "last_outcome" => expect(key, want, &json!(last))?,
-            "finished_at_ms" => expect(key, want, &json!(play.ms()))?,
-            "breaker" => check_breaker(want, play)?,
-            "resolver_calls" | "same_key_every_attempt" | "yields" | "tokens" => {
-                return Err(Stop::Pending);
-            }
-            other => return fail(format!("unknown expectation `{other}`")),
-        }
-    }
-    Ok(())
-}
-
-fn check_breaker(wanted: &Value, play: &Play) -> Outcome<()> {
-    let breaker = &play.breaker;
-    let counts = breaker.counts(|| play.clock.instant());
-    for (key, want) in wanted.as_object().ok_or_else(|| Stop::Failed("no breaker".to_owned()))? {
-        match key.as_str() {
-            "state" => expect(key, want, &json!(breaker.state().to_string()))?,
-            "counts" => check_breaker(want, play)?,
-            "total" => expect(key, want, &json!(counts.total()))?,
-            "success" => expect(key, want, &json!(counts.success))?,
-            "failure" => expect(key, want, &json!(counts.failure))?,
-            "consecutive_failures" => expect(key, want, &json!(counts.consecutive_failures))?,
-            "failure_rate" | "slow" | "slow_rate" => return Err(Stop::Pending),
-            other => return fail(format!("unknown expectation `breaker.{other}`")),
-        }
-    }
-    Ok(())
 }

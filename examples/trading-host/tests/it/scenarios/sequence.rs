@@ -55,12 +55,12 @@ type Ended = Result<Finished<()>, Stopped<Failure>>;
 
 pub(crate) fn run(case: &Value) -> Outcome<()> {
     let keys = ["id", "title", "note", "origin", "tags", "given", "outcomes", "expect"];
-    known(case, &[&keys[..], &["size", "retry_size_factor"]].concat(), &[])?;
+    known(case, &[&keys[..], &["size", "retry_size_factor"]].concat())?;
     let clock = SimClock::new(Timestamp::EPOCH);
     let play = Rc::new(play(case, clock.clone())?);
     let played = Rc::clone(&play);
     let ended = Simulation::new(clock).run(async move { inner(&played).await });
-    let ended = ended.map_err(|stuck| Stop::Failed(stuck.to_string()))?;
+    let ended = ended.map_err(|stuck| Stop(stuck.to_string()))?;
     agrees(&play, &ended)?;
     check(&case["expect"], &play, &ended, upper_layer_attempts(case)?)
 }
@@ -78,7 +78,7 @@ fn upper_layer_attempts(case: &Value) -> Outcome<u32> {
         let ended = play.retry.guarded(play.guard).run(&play.clock, &mut rng, above).await;
         ended.map_or_else(|stopped| stopped.attempts, |finished| finished.attempts)
     });
-    attempts.map_err(|stuck| Stop::Failed(stuck.to_string()))
+    attempts.map_err(|stuck| Stop(stuck.to_string()))
 }
 
 async fn inner(play: &Play) -> Ended {
@@ -117,7 +117,7 @@ fn check(wanted: &Value, play: &Play, ended: &Ended, outer: u32) -> Outcome<()> 
     let delays: Vec<_> = sleeps.collect();
     let actions: Vec<_> = decisions.iter().map(|decision| decision.action.as_str()).collect();
     let last = decisions.last().filter(|_| ended.is_err());
-    for (key, want) in wanted.as_object().ok_or_else(|| Stop::Failed("no expect".to_owned()))? {
+    for (key, want) in wanted.as_object().ok_or_else(|| Stop("no expect".to_owned()))? {
         match key.as_str() {
             "attempts" => expect(key, want, &json!(starts.len()))?,
             "delays_s" => check_delays(want, &delays)?,
@@ -185,7 +185,7 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
     let given = given.unwrap_or(&none);
     let keys = ["component", "op", "idempotent", "max_attempts", "backoff", "default_transience"];
     // A sequence counts its attempts itself.
-    known(given, &[&keys[..], &["venue_table", "phase", "env"]].concat(), &[])?;
+    known(given, &[&keys[..], &["venue_table", "phase", "env"]].concat())?;
     let attempts_max = given.get("max_attempts").map_or(Ok(4), count)?;
     let is_idempotent = given.get("idempotent") == Some(&json!(true));
     let component = match given.get("component").and_then(Value::as_str) {
@@ -199,7 +199,7 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
     site.environment = environment.map(|name| Environment::named(name).0);
 
     let backoff = given.get("backoff").unwrap_or(&none);
-    known(backoff, &["base_s", "factor", "max_s"], &[])?;
+    known(backoff, &["base_s", "factor", "max_s"])?;
     let number = |key: &str, default| backoff.get(key).and_then(Value::as_f64).unwrap_or(default);
     let seconds = |key: &str, default| Duration::from_secs_f64(number(key, default));
     let schedule = Schedule::exponential(seconds("base_s", 1.0))
@@ -210,7 +210,7 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
         .with_attempts_max(attempts_max)
         .with_retry_after(RetryAfter::Unbounded);
     let guard = if is_idempotent { Guard::READ } else { Guard::Once(()) };
-    let retry = Retry::new(policy).map_err(|error| Stop::Failed(error.to_string()))?;
+    let retry = Retry::new(policy).map_err(|error| Stop(error.to_string()))?;
 
     let outcomes = list(&case["outcomes"])?.iter().map(|outcome| match outcome.as_str() {
         Some("ok") => Ok(None),
@@ -229,5 +229,5 @@ fn play(case: &Value, clock: SimClock) -> Outcome<Play> {
 fn decimal(case: &Value, key: &str) -> Outcome<Decimal> {
     let Some(given) = case.get(key) else { return Ok(Decimal::ONE) };
     let digits = given.as_str().unwrap_or_default();
-    digits.parse().map_err(|error| Stop::Failed(format!("{key}: {error}")))
+    digits.parse().map_err(|error| Stop(format!("{key}: {error}")))
 }
