@@ -55,7 +55,8 @@ where
         // Matched where it arrives: to move it first makes the processor wait.
         let last = match work.await.into_outcome() {
             Outcome::Success(value) => return Ok(Finished::new(value, 1, Ending::Success)),
-            Outcome::Again(value) => Last::Value(value),
+            Outcome::Again(value) => Last::Value(value, None),
+            Outcome::AgainAfter(value, after) => Last::Value(value, Some(after)),
             Outcome::Failure(error) => Last::failed(error),
             Outcome::Pushback(error) => Last::pushed_back(error),
         };

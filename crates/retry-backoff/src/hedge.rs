@@ -107,7 +107,7 @@ impl Hedge {
             };
             race.one_ended(number);
             let error = match outcome {
-                Outcome::Success(value) | Outcome::Again(value) => {
+                Outcome::Success(value) | Outcome::Again(value) | Outcome::AgainAfter(value, _) => {
                     race.won(clock);
                     return Ok(Finished::new(value, number, Ending::Success));
                 }

@@ -27,6 +27,8 @@ pub enum Outcome<T, E> {
     /// Under [`Guard::Once`](crate::Guard::Once) it may mean that the request was taken: it is
     /// looked up or given back, never simply sent again.
     Again(T),
+    /// The same, with the other side's wish when to ask again, as a `Retry-After` beside "pending".
+    AgainAfter(T, Duration),
     /// A failure whose sender asks not to come back, as a negative `Retry-After` does.
     Pushback(E),
 }

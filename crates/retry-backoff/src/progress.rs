@@ -85,6 +85,8 @@ pub enum Trouble {
     PushedBack(Class),
     /// It gave a value that asks for another try.
     Unwanted,
+    /// It gave such a value, and the other side asked to be left alone for so long.
+    Later(Duration),
 }
 
 impl Trouble {
@@ -92,6 +94,15 @@ impl Trouble {
     pub const fn class(self) -> Option<Class> {
         match self {
             Self::Failed(class) | Self::PushedBack(class) => Some(class),
+            Self::Unwanted | Self::Later(_) => None,
+        }
+    }
+
+    /// How long the other side asked to be left alone, if it did.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Failed(class) | Self::PushedBack(class) => class.retry_after(),
+            Self::Later(after) => Some(after),
             Self::Unwanted => None,
         }
     }
@@ -235,7 +246,7 @@ impl Progress {
         if let Some(reason) = self.refusal(trouble, now) {
             return Step::Stop(reason);
         }
-        let delay = self.delay(trouble.class(), rng);
+        let delay = self.delay(trouble, rng);
         let after = self.at_least(delay, now);
         // A sleep that ends at the deadline leaves no time for the attempt after it.
         if self.rest(now).is_some_and(|rest| after >= rest) {
@@ -376,9 +387,9 @@ impl Progress {
     ///
     /// A hint counts as the other side's wish not to be asked earlier: jitter is added to it,
     /// never taken away, and the cap of the schedule does not apply.
-    fn delay(&mut self, class: Option<Class>, rng: &mut (impl Rng + ?Sized)) -> Duration {
-        let hint = class.and_then(Class::retry_after);
-        let refused = class.is_some_and(Class::is_breaker_refusal);
+    fn delay(&mut self, trouble: Trouble, rng: &mut (impl Rng + ?Sized)) -> Duration {
+        let hint = trouble.retry_after();
+        let refused = trouble.class().is_some_and(Class::is_breaker_refusal);
         let hint = if refused && self.policy.on_refusal == OnRefusal::Retry { None } else { hint };
         if let Some(hint) = hint
             && !refused

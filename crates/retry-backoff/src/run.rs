@@ -21,7 +21,8 @@ pub(crate) enum Last<T, E> {
     None,
     Failed(E, Class),
     PushedBack(E, Class),
-    Value(T),
+    /// With how long the other side asked to wait, if it did.
+    Value(T, Option<Duration>),
 }
 
 impl<T, E: Classify> Last<T, E> {
@@ -38,7 +39,8 @@ impl<T, E: Classify> Last<T, E> {
     pub(crate) fn of(outcome: Outcome<T, E>) -> Result<T, Self> {
         match outcome {
             Outcome::Success(value) => Ok(value),
-            Outcome::Again(value) => Err(Self::Value(value)),
+            Outcome::Again(value) => Err(Self::Value(value, None)),
+            Outcome::AgainAfter(value, after) => Err(Self::Value(value, Some(after))),
             Outcome::Failure(error) => Err(Self::failed(error)),
             Outcome::Pushback(error) => Err(Self::pushed_back(error)),
         }
@@ -183,7 +185,8 @@ impl<'c, T> Run<'c, T> {
         let trouble = match *last {
             Last::Failed(_, class) => Trouble::Failed(class),
             Last::PushedBack(_, class) => Trouble::PushedBack(class),
-            Last::Value(_) | Last::None => Trouble::Unwanted,
+            Last::Value(_, Some(after)) => Trouble::Later(after),
+            Last::Value(_, None) | Last::None => Trouble::Unwanted,
         };
         let class = trouble.class();
         if let Some(spending) = &mut self.spending {
@@ -227,7 +230,7 @@ impl<'c, T> Run<'c, T> {
         }
         self.tell(|attempt| Event::Stopped { attempt, reason });
         let (error, class) = match last {
-            Last::Value(value) => {
+            Last::Value(value, _) => {
                 return Ok(Finished::new(value, self.made, Ending::Unwanted(reason)));
             }
             Last::Failed(error, class) | Last::PushedBack(error, class) => {

@@ -133,11 +133,15 @@ impl Entry {
             Some(hint) => class.with_retry_after(Duration::from_millis(hint)),
             None => class,
         });
+        if class.is_none() && is_pushback {
+            return fail("a value that asks not to come back");
+        }
         let answer = match (class, given["value"].as_str()) {
             (None, None) => Answer::Success(String::new()),
-            (None, Some(value)) if unwanted.contains(&given["value"]) => {
-                Answer::Again(value.to_owned())
-            }
+            (None, Some(value)) if unwanted.contains(&given["value"]) => match hint {
+                Some(hint) => Answer::AgainAfter(value.to_owned(), Duration::from_millis(hint)),
+                None => Answer::Again(value.to_owned()),
+            },
             (None, Some(value)) => Answer::Success(value.to_owned()),
             (Some(class), _) => {
                 let failure = Failure { outcome: outcome.to_owned(), class };
@@ -156,7 +160,7 @@ impl Entry {
     fn failure(&self) -> Option<&Failure> {
         match &self.answer {
             Answer::Failure(failure) | Answer::Pushback(failure) => Some(failure),
-            Answer::Success(_) | Answer::Again(_) => None,
+            Answer::Success(_) | Answer::Again(_) | Answer::AgainAfter(..) => None,
         }
     }
 

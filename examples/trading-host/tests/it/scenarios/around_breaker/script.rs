@@ -70,8 +70,8 @@ impl Entry {
         let hint = given.get("retry_after_ms");
         let is_pushback = hint.and_then(Value::as_i64).is_some_and(i64::is_negative);
         let hint = hint.filter(|_| !is_pushback).map(milliseconds).transpose()?;
-        if class.is_none() && given.get("retry_after_ms").is_some() {
-            return fail(format!("a hint beside the outcome `{outcome}`"));
+        if class.is_none() && is_pushback {
+            return fail("a value that asks not to come back");
         }
         let class = class.map(|class| hint.map_or(class, |hint| class.with_retry_after(hint)));
         let answer = match (class, outcome) {
@@ -81,11 +81,10 @@ impl Entry {
             }
             (None, "value") => {
                 let value = given["value"].as_str().ok_or(Stop("no value".to_owned()))?;
-                let is_unwanted = unwanted.contains(&given["value"]);
-                if is_unwanted {
-                    Answer::Again(value.into())
-                } else {
-                    Answer::Success(value.into())
+                match (unwanted.contains(&given["value"]), hint) {
+                    (true, Some(hint)) => Answer::AgainAfter(value.into(), hint),
+                    (true, None) => Answer::Again(value.into()),
+                    (false, _) => Answer::Success(value.into()),
                 }
             }
             (None, _) => Answer::Success(String::new()),
