@@ -118,7 +118,7 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        self.enqueue(job, Message::Write)
+        self.enqueue(job, Message::Write, false)
     }
 
     /// Queues a job and waits until it is durable.
@@ -131,7 +131,7 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        self.submit(job).wait()
+        self.enqueue(job, Message::Write, true).wait()
     }
 
     /// Reads in order: sees everything queued before, and forces no commit.
@@ -144,7 +144,7 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        self.enqueue(job, Message::Read).answered(End::Run)
+        self.enqueue(job, Message::Read, true).answered(End::Run)
     }
 
     /// Commits what is queued, then runs a job in a transaction of its own.
@@ -159,7 +159,7 @@ impl Database {
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        self.enqueue(job, Message::Exclusive).answered(End::Run)
+        self.enqueue(job, Message::Exclusive, true).answered(End::Run)
     }
 
     /// Commits what is queued and waits for it.
@@ -167,7 +167,7 @@ impl Database {
     /// # Errors
     /// [`WriteError::Poisoned`] also when a job that nobody waited for has failed.
     pub fn flush(&self) -> Result<(), WriteError<Infallible>> {
-        self.enqueue(|_| Ok(()), Message::Flush).answered(End::Run)
+        self.enqueue(|_| Ok(()), Message::Flush, true).answered(End::Run)
     }
 
     /// Commits made so far by this handle and its clones.
@@ -175,14 +175,20 @@ impl Database {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
-    fn enqueue<T, E, F>(&self, job: F, wrap: fn(Box<dyn Job>) -> Message) -> Ticket<T, E>
+    fn enqueue<T, E, F>(
+        &self,
+        job: F,
+        wrap: fn(Box<dyn Job>) -> Message,
+        is_waited_for: bool,
+    ) -> Ticket<T, E>
     where
         T: Send + 'static,
         E: fmt::Display + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
         let ticket = Ticket::new(Arc::clone(&self.shared.queue));
-        self.shared.queue.push(wrap(Box::new(Queued::new(job, ticket.shared()))));
+        let message = wrap(Box::new(Queued::new(job, ticket.shared())));
+        self.shared.queue.push(message, is_waited_for);
         ticket
     }
 }

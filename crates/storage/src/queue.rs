@@ -81,7 +81,8 @@ impl Queue {
         &self.poison
     }
 
-    pub(crate) fn push(&self, message: Message) {
+    /// Queues a message; `is_waited_for` says that its sender calls [`Self::serve`] next.
+    pub(crate) fn push(&self, message: Message, is_waited_for: bool) {
         let mut state = self.lock();
         while state.messages.len() >= QUEUE_LENGTH_MAX && !state.is_led_by_caller() {
             state = if let Some(writer) = state.writer.take() {
@@ -92,11 +93,9 @@ impl Queue {
                 self.room.wait(state).unwrap_or_else(PoisonError::into_inner)
             };
         }
-        if matches!(self.grouping, Grouping::Timed(_)) && state.uncommitted_since.is_none() {
-            state.uncommitted_since = Some(SystemClock.instant());
-            if state.is_idle {
-                self.called.notify_one();
-            }
+        // Who waits works, or has the background thread called; only a job that cannot wait is left to it.
+        if !is_waited_for || state.is_led_by_caller() {
+            self.limit(&mut state);
         }
         state.messages.push(message);
     }
@@ -152,6 +151,16 @@ impl Queue {
                 self.work(state, writer, asked);
                 self.lock()
             };
+        }
+    }
+
+    /// Sees to it that a timed group does not wait longer than it may.
+    fn limit(&self, state: &mut State) {
+        if matches!(self.grouping, Grouping::Timed(_)) && state.uncommitted_since.is_none() {
+            state.uncommitted_since = Some(SystemClock.instant());
+            if state.is_idle {
+                self.called.notify_one();
+            }
         }
     }
 

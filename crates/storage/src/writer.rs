@@ -176,27 +176,48 @@ impl<'w> Turn<'w> {
         if let Some(why) = self.group.poison.why() {
             return job.finish(&Verdict::Poisoned(why), &self.group.poison);
         }
-        if self.connection.is_autocommit()
-            && let Err(error) = self.begin()
-        {
+        let is_first = self.connection.is_autocommit();
+        if is_first && let Err(error) = self.execute("BEGIN IMMEDIATE") {
             return job.finish(&Verdict::NotBegun(Arc::new(error)), &self.group.poison);
         }
-        let ran = self.run_in_savepoint(job.as_mut());
+        let ran = if is_first {
+            self.run_first(job.as_mut())
+        } else {
+            self.run_in_savepoint(job.as_mut())
+        };
         self.group.jobs.push(job);
-        if let Err(error) = ran {
-            self.fail(error);
+        match ran {
+            Err(error) => self.fail(error),
+            // Nothing is open, so no commit would answer it.
+            Ok(()) if self.connection.is_autocommit() => self.group.finish(&Verdict::Durable),
+            Ok(()) => {}
         }
     }
 
-    fn begin(&self) -> rusqlite::Result<()> {
-        self.execute("BEGIN IMMEDIATE")?;
-        // While an outer savepoint is open, SQLite keeps the memory in which it notes how to undo
-        // a job; without one it is freed and allocated again for each.
-        self.execute("SAVEPOINT jobs")
+    /// Without a savepoint: nothing is lost with the transaction but what this job did.
+    fn run_first(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
+        match self.run(job)? {
+            Ran::Well => self.group.has_changes = true,
+            Ran::Badly => self.execute("ROLLBACK")?,
+        }
+        Ok(())
     }
 
     fn run_in_savepoint(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
+        if self.group.jobs.len() == 1 {
+            // While an outer savepoint is open, SQLite keeps the memory in which it notes how to undo
+            // a job; without one it is freed and allocated again for each.
+            self.execute("SAVEPOINT jobs")?;
+        }
         self.savepoint.execute(self.connection)?;
+        match self.run(job)? {
+            Ran::Well => self.group.has_changes = true,
+            Ran::Badly => self.execute("ROLLBACK TO job")?,
+        }
+        self.release.execute(self.connection)
+    }
+
+    fn run(&self, job: &mut dyn Job) -> rusqlite::Result<Ran> {
         let ran = job.run(self.connection);
         // A full disk can make SQLite roll the whole transaction back on its own.
         if self.connection.is_autocommit() {
@@ -205,11 +226,7 @@ impl<'w> Turn<'w> {
                 Some("the group's transaction was rolled back by SQLite".to_owned()),
             ));
         }
-        match ran {
-            Ran::Well => self.group.has_changes = true,
-            Ran::Badly => self.execute("ROLLBACK TO job")?,
-        }
-        self.release.execute(self.connection)
+        Ok(ran)
     }
 
     fn read(&self, mut job: Box<dyn Job>) {

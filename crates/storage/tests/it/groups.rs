@@ -36,6 +36,30 @@ fn a_job_that_fails_loses_its_own_changes_only() {
 }
 
 #[test]
+fn a_group_goes_on_when_its_first_jobs_fail() {
+    let db = with_table();
+    let commits = db.commits();
+    let failing = |c: &Connection| -> Result<usize, String> {
+        c.execute("INSERT INTO t VALUES (7)", []).map_err(|error| error.to_string())?;
+        Err("on purpose".to_owned())
+    };
+    let first = [db.submit(failing), db.submit(failing)];
+    let good = [db.submit(insert(1)), db.submit(insert(2))];
+    let last = db.submit(failing);
+    db.flush().unwrap();
+    assert_eq!(db.commits(), commits + 1, "one for the two that did not fail");
+    for ticket in first.into_iter().chain([last]) {
+        assert!(matches!(ticket.wait(), Err(WriteError::Job(_))));
+    }
+    for ticket in good {
+        assert_eq!(ticket.wait().unwrap(), 1);
+    }
+    let rows: String =
+        db.read(|c| c.query_row("SELECT group_concat(n) FROM t", [], |r| r.get(0))).unwrap();
+    assert_eq!(rows, "1,2");
+}
+
+#[test]
 fn a_failure_that_nobody_waits_for_stops_the_database() {
     let db = with_table();
     db.write(insert(1)).unwrap();

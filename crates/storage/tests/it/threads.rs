@@ -118,6 +118,21 @@ fn a_job_that_waits_for_its_own_database_is_told_so() {
 }
 
 #[test]
+fn a_job_queued_by_a_job_needs_nobody_who_waits() {
+    let (_folder, db) = with_table(Grouping::Timed(Duration::from_millis(1)));
+    let (inner, commits) = (db.clone(), db.commits());
+    let outer = db.write(move |c| {
+        assert!(matches!(inner.write(insert(1)), Err(WriteError::Nested)));
+        c.execute("INSERT INTO t VALUES (2)", [])
+    });
+    assert_eq!(outer.unwrap(), 1);
+    while db.commits() < commits + 2 {
+        thread::yield_now();
+    }
+    assert_eq!(count(&db), 2);
+}
+
+#[test]
 fn a_job_may_hold_the_last_handle() {
     for wait_with_the_ticket in [true, false] {
         let (folder, db) = with_table(Grouping::Explicit);
