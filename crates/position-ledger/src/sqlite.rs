@@ -55,8 +55,7 @@ const JOURNAL: Migration = Migration {
 pub use snapshots::SqliteSnapshots;
 
 const INSERT: &str = "
-    INSERT INTO ledger_journal (sequence, previous, hash, body)
-    VALUES (:sequence, :previous, :hash, :body)";
+    INSERT INTO ledger_journal (sequence, previous, hash, body) VALUES (?1, ?2, ?3, ?4)";
 
 const SELECT: &str = "
     SELECT sequence, previous, hash, body FROM ledger_journal
@@ -250,12 +249,13 @@ fn failed<E: std::error::Error + Classify + Send + Sync + 'static>(
 fn insert(connection: &Connection, records: &[Record]) -> Result<(), Refused> {
     let mut statement = connection.prepare_cached(INSERT)?;
     for record in records {
-        let inserted = statement.execute(named_params! {
-            ":sequence": i64::try_from(record.sequence).unwrap_or(i64::MAX),
-            ":previous": record.previous.as_bytes(),
-            ":hash": record.hash.as_bytes(),
-            ":body": record.body,
-        })?;
+        // By position: to look the names up takes as long as to bind.
+        let inserted = statement.execute(params![
+            i64::try_from(record.sequence).unwrap_or(i64::MAX),
+            record.previous.as_bytes(),
+            record.hash.as_bytes(),
+            record.body,
+        ])?;
         debug_assert_eq!(inserted, 1, "an insert adds its row or fails");
     }
     Ok(())
