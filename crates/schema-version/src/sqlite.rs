@@ -21,19 +21,18 @@
 //! ```
 
 mod confine;
-mod place;
 mod error;
 
 use backstop_clock::Timestamp;
 use backstop_error_taxonomy::{Classify, Transience};
 use backstop_storage::{
     Database, Migration, WriteError,
-    history::{self, History, ReadError},
+    history::{self, ApplyError, History, ReadError},
 };
 use rusqlite::{Connection, OptionalExtension};
 
+pub use backstop_storage::history::Place;
 pub use error::{MigrateError, StatusError};
-pub use place::Place;
 
 use crate::{
     Assessment, Environment, MigrationId, MigrationSet, Refusal, SchemaGate, Status, assess, gate,
@@ -191,16 +190,13 @@ fn step(
     migration: &Migration,
     now: Timestamp,
 ) -> Result<(), MigrateError> {
-    connection.execute_batch("SAVEPOINT migration").map_err(MigrateError::Sqlite)?;
-    let applied = confine::confined(connection, || history::apply(connection, migration, now));
-    let Err(stopped) = applied else {
-        return connection.execute_batch("RELEASE migration").map_err(MigrateError::Sqlite);
-    };
+    let run = || history::apply(connection, migration, now);
+    let (applied, forbidden) = confine::confined(connection, run).map_err(MigrateError::Sqlite)?;
+    let Err(ApplyError { place, source, .. }) = applied else { return Ok(()) };
     let id = MigrationId::from(migration);
-    let place = place::locate(connection, migration.sql).map(Box::new);
-    Err(match stopped.forbidden {
+    Err(match forbidden {
         Some(what) => MigrateError::Forbidden { id, place, what },
-        None => MigrateError::Statement { id, place, source: stopped.source },
+        None => MigrateError::Statement { id, place, source },
     })
 }
 

@@ -8,13 +8,17 @@
 //! | `_schema_history` | `seq, component, id, checksum, state, applied_at_ms, duration_us, tool_version` |
 //! | `_schema_meta` | `key, value`; always holds `layout` |
 
+mod apply;
+
 use std::collections::BTreeMap;
 
-use backstop_clock::{Clock, SystemClock, Timestamp};
+use backstop_clock::Timestamp;
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+pub use apply::{ApplyError, Place, apply};
 
 use crate::{Database, Migration, WriteError};
 
@@ -175,7 +179,24 @@ impl Classify for Refusal {
 /// Why a quick start failed; nothing of it is left in the database.
 #[derive(Debug, Error)]
 #[error("cannot create the schema: {0}")]
-pub struct CreateError(#[source] WriteError<Refusal>);
+pub struct CreateError(#[source] WriteError<Failure>);
+
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Stopped(#[from] ApplyError),
+}
+
+impl Classify for Failure {
+    fn class(&self) -> Class {
+        match self {
+            Self::Refused(refusal) => refusal.class(),
+            Self::Stopped(error) => error.class(),
+        }
+    }
+}
 
 impl Classify for CreateError {
     fn class(&self) -> Class {
@@ -272,45 +293,16 @@ pub fn checksum(sql: &str) -> String {
     })
 }
 
-/// Runs one migration and records it; the caller holds the transaction.
-///
-/// # Errors
-/// The driver's error; the caller rolls its transaction back.
-pub fn apply(
-    connection: &Connection,
-    migration: &Migration,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    connection.execute_batch(TABLES)?;
-    let started = SystemClock.instant();
-    connection.execute_batch(migration.sql)?;
-    let took = SystemClock.instant().duration_since(started);
-    connection.execute(
-        "INSERT INTO _schema_history
-             (component, id, checksum, state, applied_at_ms, duration_us, tool_version)
-         VALUES (?1, ?2, ?3, 'applied', ?4, ?5, ?6)",
-        params![
-            migration.component,
-            migration.id,
-            checksum(migration.sql),
-            now.as_millis(),
-            i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
-            env!("CARGO_PKG_VERSION"),
-        ],
-    )?;
-    Ok(())
-}
-
 /// Brings a fresh database to the given schema, for a quick start without a migration plan.
 ///
 /// Applies what is missing in one transaction; calling it again changes nothing.
 ///
 /// # Errors
-/// [`CreateError`] for a database that this set does not understand, or that refuses.
+/// [`CreateError`] for a database that this set does not understand, or that refuses; it names the statement that failed.
 pub fn create(db: &Database, set: &'static [Migration], now: Timestamp) -> Result<(), CreateError> {
     db.exclusive(move |connection| match check(connection, set) {
         Err(Refusal::Missing { .. }) => {
-            let applied = match read(connection)? {
+            let applied = match read(connection).map_err(Refusal::from)? {
                 History::Absent { .. } => Vec::new(),
                 History::Present { rows, .. } => rows,
             };
@@ -318,11 +310,11 @@ pub fn create(db: &Database, set: &'static [Migration], now: Timestamp) -> Resul
                 !applied.iter().any(|row| row.component == m.component && row.id == m.id)
             };
             for migration in set.iter().filter(is_new) {
-                apply(connection, migration, now).map_err(ReadError::Sqlite)?;
+                apply(connection, migration, now)?;
             }
-            check(connection, set)
+            Ok(check(connection, set)?)
         }
-        checked => checked,
+        checked => Ok(checked?),
     })
     .map_err(CreateError)
 }

@@ -22,34 +22,31 @@ const PRAGMAS: [&str; 12] = [
     "table_xinfo",
 ];
 
-/// Why a confined job ended.
-pub(super) struct Stopped {
-    pub(super) source: rusqlite::Error,
-    /// What the job tried that a migration may not do.
-    pub(super) forbidden: Option<String>,
-}
-
 /// Runs a job that can do nothing which its transaction could not undo.
+///
+/// Answers what the job did, and what it tried that a migration may not do.
+///
+/// # Errors
+/// The job could not be confined, and did not run.
 pub(super) fn confined<T>(
     connection: &Connection,
-    job: impl FnOnce() -> rusqlite::Result<T>,
-) -> Result<T, Stopped> {
+    job: impl FnOnce() -> T,
+) -> rusqlite::Result<(T, Option<String>)> {
     let forbidden = Arc::new(OnceLock::new());
     let tell = Arc::clone(&forbidden);
-    let done = referenced_tables(connection).and_then(|parents| {
-        connection.authorizer(Some(move |context: AuthContext<'_>| {
-            match escape(context.action, &parents) {
-                None => Authorization::Allow,
-                Some(what) => {
-                    tell.get_or_init(|| what);
-                    Authorization::Deny
-                }
+    let parents = referenced_tables(connection)?;
+    connection.authorizer(Some(move |context: AuthContext<'_>| {
+        match escape(context.action, &parents) {
+            None => Authorization::Allow,
+            Some(what) => {
+                tell.get_or_init(|| what);
+                Authorization::Deny
             }
-        }))?;
-        let _lifted = Lift(connection);
-        job()
-    });
-    done.map_err(|source| Stopped { source, forbidden: forbidden.get().cloned() })
+        }
+    }))?;
+    let _lifted = Lift(connection);
+    let done = job();
+    Ok((done, forbidden.get().cloned()))
 }
 
 /// Ends the confinement, also when the job panics.

@@ -1,4 +1,5 @@
 use backstop_clock::Timestamp;
+use backstop_error_taxonomy::{Classify, Effect};
 use backstop_storage::{
     Database, Migration,
     history::{self, History, Refusal},
@@ -15,7 +16,8 @@ const OTHER: Migration =
 const BROKEN: Migration = Migration {
     component: "c",
     id: "0001",
-    sql: "CREATE TABLE c (n INTEGER) STRICT; CREATE TABLE c (n INTEGER) STRICT",
+    sql: "CREATE TABLE c (n INTEGER) STRICT; -- One; two.
+        CREATE TABLE c (n INTEGER) STRICT",
 };
 
 fn create(db: &Database, set: &'static [Migration]) -> Result<(), history::CreateError> {
@@ -68,7 +70,13 @@ fn a_history_of_a_newer_layout_is_refused() {
 #[test]
 fn a_failed_creation_leaves_nothing_behind() {
     let db = Database::in_memory().unwrap();
-    assert!(create(&db, &[FIRST, BROKEN]).is_err());
+    let error = create(&db, &[FIRST, BROKEN]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot create the schema: migration c/0001 failed at statement 2 on line 2, \
+         `CREATE TABLE c (n INTEGER) STRICT`: table c already exists"
+    );
+    assert_eq!(error.class().effect(), Effect::NotApplied);
     assert_eq!(read(&db), History::Absent { user_objects: 0 });
 }
 
