@@ -78,8 +78,8 @@ pub(crate) struct Machine {
     /// There once the breaker was half-open.
     trial: Option<Box<Trial>>,
     memory: Option<Box<Memory>>,
-    /// Openings since the last close, less one.
-    open_attempt: u32,
+    /// Openings since the last close.
+    openings: u32,
     /// Rules told of since the counts started, a bit each.
     announced: u8,
     opened: u32,
@@ -106,7 +106,7 @@ impl Machine {
             until: None,
             counts: Counts::default(),
             trial: None,
-            open_attempt: 0,
+            openings: u32::from(state == State::Open),
             announced: 0,
             opened: 0,
             history: History::default(),
@@ -123,7 +123,13 @@ impl Machine {
 
     /// A machine that goes on where another was, but for its counts and permits.
     pub(crate) fn resume(&mut self, state: State, until: Option<i64>, open_attempt: u32) {
-        (self.state, self.until, self.open_attempt) = (state, until, open_attempt);
+        (self.state, self.until) = (state, until);
+        self.openings = match state {
+            State::Closed => 0,
+            State::Open | State::HalfOpen => open_attempt.saturating_add(1),
+            // After a first opening it has the same number as after none.
+            _ => u32::from(open_attempt > 0).saturating_add(open_attempt),
+        };
     }
 
     pub(crate) const fn state(&self) -> State {
@@ -139,7 +145,7 @@ impl Machine {
     }
 
     pub(crate) const fn open_attempt(&self) -> u32 {
-        self.open_attempt
+        self.openings.saturating_sub(1)
     }
 
     pub(crate) const fn opened(&self) -> u32 {
@@ -217,9 +223,6 @@ impl Machine {
         if self.state == State::ForcedOpen {
             return;
         }
-        if self.state == State::HalfOpen {
-            self.open_attempt = self.open_attempt.saturating_add(1);
-        }
         if self.state != State::Open {
             self.enter(State::Open, Now::At(moment), events);
         }
@@ -244,18 +247,17 @@ impl Machine {
     fn open_end(&self, opened_at: i64) -> i64 {
         // Openings and breakers differ in the draw, so their jitters differ too.
         let draw = u64::from(self.draw) | u64::from(self.opened) << u32::BITS;
-        let time = trip::open_time(&self.policy, self.open_attempt, draw);
+        let time = trip::open_time(&self.policy, self.open_attempt(), draw);
         opened_at.saturating_add(nanos(time))
     }
 
     fn reopen(&mut self, now: Now, events: &mut Vec<Event>) {
-        self.open_attempt = self.open_attempt.saturating_add(1);
         self.enter(State::Open, now, events);
         self.until = now.tick().map(|tick| self.open_end(tick));
     }
 
     fn close(&mut self, now: Now, events: &mut Vec<Event>) {
-        self.open_attempt = 0;
+        self.openings = 0;
         self.enter(State::Closed, now, events);
     }
 
@@ -276,7 +278,8 @@ impl Machine {
         }
         if to == State::Open && from != to {
             self.opened = self.opened.saturating_add(1);
-            self.history.push(now.tick(), self.open_attempt);
+            self.openings = self.openings.saturating_add(1);
+            self.history.push(now.tick(), self.open_attempt());
         }
         if from != to {
             let (at, period) = (now.instant(), self.period.number());

@@ -293,7 +293,7 @@ proptest! {
             }
             let counts = breaker.counts(now);
             let (success, failure, slow, run) = model.counts(elapsed(&clock));
-            prop_assert_eq!((breaker.state(), breaker.open_attempt()), (model.state, model.reopenings));
+            prop_assert_eq!((breaker.state(), breaker.open_attempt()), (model.state, model.reopenings()));
             prop_assert_eq!((counts.success, counts.failure, counts.slow), (success, failure, slow));
             prop_assert_eq!(u64::from(counts.consecutive_failures), run);
             let totals = breaker.totals();

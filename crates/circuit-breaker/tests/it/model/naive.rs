@@ -34,7 +34,8 @@ pub(crate) struct Model {
     newest: u64,
     /// The end of the open time, or of the half-open period; `None` after an opening by a panic.
     until: Option<u64>,
-    pub(crate) reopenings: u32,
+    /// Openings since the last close.
+    openings: u32,
     pub(crate) opened: u64,
     pub(crate) stale: u64,
     pub(crate) reclaimed: u64,
@@ -52,7 +53,7 @@ impl Model {
             permits: 0,
             newest: 0,
             until: None,
-            reopenings: 0,
+            openings: 0,
             opened: 0,
             stale: 0,
             reclaimed: 0,
@@ -63,9 +64,13 @@ impl Model {
         self.probes.len().try_into().unwrap()
     }
 
+    pub(crate) fn reopenings(&self) -> u32 {
+        self.openings.saturating_sub(1)
+    }
+
     fn open_ms(&self) -> u64 {
         match self.rules.doubles_to_ms {
-            Some(limit) => (self.rules.open_ms << self.reopenings.min(20)).min(limit),
+            Some(limit) => (self.rules.open_ms << self.reopenings().min(20)).min(limit),
             None => self.rules.open_ms,
         }
     }
@@ -88,17 +93,13 @@ impl Model {
 
     fn open(&mut self, now: Option<u64>) {
         self.opened += 1;
+        self.openings += 1;
         self.enter(State::Open);
         self.until = now.map(|now| now + self.open_ms());
     }
 
-    fn reopen(&mut self, now: Option<u64>) {
-        self.reopenings += 1;
-        self.open(now);
-    }
-
     pub(crate) fn close(&mut self) {
-        self.reopenings = 0;
+        self.openings = 0;
         self.enter(State::Closed);
     }
 
@@ -111,7 +112,6 @@ impl Model {
     pub(crate) fn open_by_hand(&mut self, now: u64, until: Option<u64>) {
         match self.state {
             State::ForcedOpen => return,
-            State::HalfOpen => self.reopen(Some(now)),
             State::Open => {}
             _ => self.open(Some(now)),
         }
@@ -139,7 +139,7 @@ impl Model {
             && now >= until
         {
             return match then {
-                AfterHalfOpen::Open => self.reopen(Some(until)),
+                AfterHalfOpen::Open => self.open(Some(until)),
                 AfterHalfOpen::Closed => self.close(),
             };
         }
@@ -223,7 +223,7 @@ impl Model {
         if good >= needed {
             self.close();
         } else if good + left < needed {
-            self.reopen(now);
+            self.open(now);
         }
     }
 

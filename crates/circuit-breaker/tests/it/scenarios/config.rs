@@ -61,6 +61,28 @@ impl Config {
     }
 }
 
+/// Settings whose numbers are negative or broken, so that no whole number or time can hold them.
+pub(crate) fn unheld(config: &Value) -> Vec<String> {
+    const WHOLE: &[&str] = &[
+        "trip.consecutive_failures",
+        "trip.failure_count",
+        "window.size",
+        "window.ms",
+        "window.slices",
+        "min_calls",
+        "slow_call_ms",
+        "open_ms",
+        "open_max_ms",
+        "probes",
+        "verdict.successes",
+        "probe_lease_ms",
+        "half_open_max_ms",
+    ];
+    let value = |key: &str| key.split('.').fold(config, |value, part| &value[part]);
+    let is_unheld = |key: &&&str| value(key).is_number() && !value(key).is_u64();
+    WHOLE.iter().filter(is_unheld).map(|key| (**key).to_owned()).collect()
+}
+
 /// The format's name of a setting.
 pub(crate) fn format_key(setting: &str) -> &str {
     match setting {

@@ -5,7 +5,11 @@ use std::sync::{Arc, Mutex};
 use backstop_circuit_breaker::{Breaker, Event, Permit, Registry, Rejection};
 use serde_json::Value;
 
-use super::{Outcome, check_keys, config::Config, failed, integer, settings, text};
+use super::{
+    Outcome, check_keys,
+    config::{Config, unheld},
+    failed, integer, settings, text,
+};
 use crate::scenarios::script::ScriptClock;
 
 /// What has happened since somebody last looked.
@@ -99,6 +103,10 @@ impl Target {
             Self::Nested(breakers) => &mut breakers[0].2,
             Self::Keyed(_, config) => config,
         };
+        let unheld = unheld(changes);
+        if !unheld.is_empty() {
+            return Ok(unheld);
+        }
         let next = config.merged(changes)?;
         match breaker.reconfigure(next.policy.clone()) {
             Ok(()) => *config = next,
