@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Ref, RefCell},
+    collections::BTreeMap,
     fmt,
 };
 
@@ -9,9 +10,10 @@ use backstop_clock::{Clock, Timestamp};
 use backstop_error_taxonomy::{Class, Kind as ErrorKind};
 use backstop_position_ledger::{
     Account, Amount, Books as View, Durability, Entry, Fact, InstrumentId, Ledger, Outcome,
-    error::{AmountError, AppendError, Difference, JournalError, ReplayError, SnapshotError},
+    error::{AmountError, AppendError, Difference, JournalError, ReplayError},
+    journal::Digest,
     order::Event,
-    pnl::{Kind, Snapshot},
+    pnl::{Kind, Scope, Snapshot},
 };
 use uuid::Uuid;
 
@@ -40,17 +42,15 @@ pub trait Books: fmt::Debug {
     /// [`ReplayError`].
     fn as_of(&self, sequence: u64) -> Result<View, ReplayError>;
 
-    /// Whether a snapshot's seal and figures hold.
-    ///
-    /// # Errors
-    /// [`SnapshotError`].
-    fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError>;
-
-    /// How many of some snapshots, sorted by sequence, do not agree with the journal.
+    /// The checksums of those snapshots, sorted by sequence, whose seal or figures the journal
+    /// does not lead to.
     ///
     /// # Errors
     /// [`ReplayError`].
-    fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError>;
+    fn disagreeing(
+        &self,
+        snapshots: &mut dyn Iterator<Item = Snapshot>,
+    ) -> Result<Vec<Digest>, ReplayError>;
 
     /// Reads the whole journal again: the chain, and that it leads to the same state.
     ///
@@ -82,20 +82,22 @@ impl Books for Ledger {
         Self::as_of(self, sequence)
     }
 
-    fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        Self::verify_snapshot(self, snapshot)
-    }
-
-    fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError> {
-        let mut replay = Self::replay(self);
-        let mut disagreeing = 0;
+    fn disagreeing(
+        &self,
+        snapshots: &mut dyn Iterator<Item = Snapshot>,
+    ) -> Result<Vec<Digest>, ReplayError> {
+        // The proof verifies the chain when it replays the whole.
+        let mut replay = Self::replay(self).without_verification();
+        let mut disagreeing = Vec::new();
         for snapshot in snapshots {
             // One that claims to be of the future agrees with nothing that there is.
             let agrees = snapshot.sequence <= self.version() && {
                 let books = replay.advance_to(snapshot.sequence)?;
-                snapshot.verify().and_then(|()| snapshot.verify_against(books)).is_ok()
+                snapshot.verify_against(books).is_ok()
             };
-            disagreeing += u64::from(!agrees);
+            if !agrees {
+                disagreeing.push(snapshot.checksum);
+            }
         }
         Ok(disagreeing)
     }
@@ -229,25 +231,21 @@ impl Accounts {
     /// [`AmountError`] when a figure leaves the range.
     pub fn snapshot(
         &self,
-        marks: &std::collections::BTreeMap<InstrumentId, Amount>,
+        scope: &Scope,
+        marks: &BTreeMap<InstrumentId, Amount>,
         kind: Kind,
     ) -> Result<Snapshot, AmountError> {
-        self.view().snapshot(marks, self.clock.now(), kind)
-    }
-
-    /// See [`Books::verify_snapshot`].
-    ///
-    /// # Errors
-    /// [`SnapshotError`].
-    pub fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        self.books.borrow().verify_snapshot(snapshot)
+        self.view().snapshot_of(scope, marks, self.clock.now(), kind)
     }
 
     /// See [`Books::disagreeing`].
     ///
     /// # Errors
     /// [`ReplayError`].
-    pub fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError> {
+    pub fn disagreeing(
+        &self,
+        snapshots: &mut dyn Iterator<Item = Snapshot>,
+    ) -> Result<Vec<Digest>, ReplayError> {
         self.books.borrow().disagreeing(snapshots)
     }
 

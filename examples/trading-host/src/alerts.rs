@@ -9,6 +9,13 @@ use std::{
 use backstop_clock::Timestamp;
 use backstop_error_taxonomy::Severity;
 
+/// A moment as a human reads it: RFC 3339, UTC.
+pub fn utc(at: Timestamp) -> String {
+    // Outside of the years that have four digits the count of milliseconds says as much.
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map_or_else(|_outside| at.to_string(), |at| at.to_string())
+}
+
 /// One thing that a human has to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
@@ -46,7 +53,8 @@ const KEPT_MAX: usize = 20;
 
 impl Alerts for Logged {
     fn raise(&self, alert: Alert) {
-        tracing::warn!(name = alert.name, severity = %alert.severity, text = alert.text, "alert");
+        let at = utc(alert.at);
+        tracing::warn!(%at, name = alert.name, severity = %alert.severity, text = alert.text, "alert");
         self.raised.set(self.raised.get() + 1);
         let mut recent = self.recent.borrow_mut();
         if recent.len() == KEPT_MAX {
@@ -61,7 +69,7 @@ impl Alerts for Logged {
 
     fn last(&self) -> Vec<String> {
         let recent = self.recent.borrow();
-        let in_words = |alert: &Alert| format!("{} {}: {}", alert.at, alert.name, alert.text);
+        let in_words = |alert: &Alert| format!("{} {}: {}", utc(alert.at), alert.name, alert.text);
         recent.iter().map(in_words).collect()
     }
 }

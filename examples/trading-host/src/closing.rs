@@ -14,7 +14,6 @@ use crate::{
     host::{Host, Stop},
     proof::{self, Evidence},
     report::{DeadLetters, OpenLetter, Report},
-    snapshots::Snapshots,
     startup::Began,
     venue::Audit,
 };
@@ -36,11 +35,7 @@ const LISTED_MAX: u32 = 1_000;
 ///
 /// # Errors
 /// [`Stop`] when books or letters can no longer be written.
-pub async fn settle<D: DeadLetterStore>(
-    host: &Host,
-    consume: &mut Consume<D>,
-    snapshots: &mut Snapshots<D>,
-) -> Result<(), Stop> {
+pub async fn settle<D: DeadLetterStore>(host: &Host, consume: &mut Consume<D>) -> Result<(), Stop> {
     let mut level_looks = 0;
     for _ in 0..LOOKS_MAX {
         let open: Vec<Uuid> = host
@@ -75,8 +70,8 @@ pub async fn settle<D: DeadLetterStore>(
             None => host.guard.pause().await,
         }
     }
-    snapshots.take().await?;
-    snapshots.verify_all()?;
+    // The duty may not have come to its turn at this very moment.
+    host.snapshots.take_due(host)?;
     host.accounts.flush()?;
     Ok(())
 }
@@ -88,7 +83,6 @@ pub async fn settle<D: DeadLetterStore>(
 pub async fn report<D: DeadLetterStore>(
     host: &Host,
     consume: &Consume<D>,
-    snapshots: &Snapshots<D>,
     began: Began,
     market_events: u64,
 ) -> anyhow::Result<Report> {
@@ -108,7 +102,7 @@ pub async fn report<D: DeadLetterStore>(
         market_events,
         letters,
         open_letters: &open,
-        snapshots: snapshots.counts(),
+        snapshots: host.snapshots.count(host)?,
     };
     Ok(proof::report(host, &evidence))
 }

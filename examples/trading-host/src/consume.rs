@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
 use backstop_clock::{Clock, Sleep};
 use backstop_dlq::{Consumer, DeadLetterStore, Step, store::Stats};
+use backstop_position_ledger::pnl::Kind;
 use backstop_reconciliation_strategies::findings::{FindingId, Outcome};
 
 use crate::{
@@ -246,15 +247,15 @@ impl<D: DeadLetterStore> Consume<D> {
         let report = recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
         host.crash_point("compared");
         compared.deferred = report.deferred().next().is_some();
-        if report.plan.actions.is_empty() {
-            return Ok(Some(compared));
+        if !report.plan.actions.is_empty() {
+            // The repair of the trades explains the figures, or does not: that is seen only now.
+            let again = recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
+            compared.deferred = again.deferred().next().is_some();
+            for order in recon::to_look_up(&report) {
+                order::learn_end(&host, order).await?;
+            }
         }
-        // The repair of the trades explains the figures, or does not: that is seen only now.
-        let again = recon::compare(&host, &statement, Depths::Full { from }, &on_the_way)?;
-        compared.deferred = again.deferred().next().is_some();
-        for order in recon::to_look_up(&report) {
-            order::learn_end(&host, order).await?;
-        }
+        host.snapshots.take(&host, Kind::Reconciliation)?;
         Ok(Some(compared))
     }
 

@@ -12,8 +12,17 @@ pub struct Passage {
 }
 
 /// The points, in the order in which an order passes them.
-pub const POINTS: &[&str] =
-    &["intended", "submitted", "doubted", "booked", "consumed", "lettered", "compared", "snapshot"];
+pub const POINTS: &[&str] = &[
+    "intended",
+    "submitted",
+    "doubted",
+    "booked",
+    "consumed",
+    "lettered",
+    "compared",
+    "kept",
+    "snapshot",
+];
 
 impl Passage {
     /// The process has come to a point; `passed` counts how often it has come to the chosen one.

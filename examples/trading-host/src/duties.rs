@@ -25,7 +25,7 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 /// How often a venue that is away is called: the books have to be level seconds after its return.
 const CALL_AGAIN_EVERY: Duration = Duration::from_secs(2);
 
-/// How often everything is compared, and a snapshot taken.
+/// How often everything is compared.
 const DAY: Duration = Duration::from_hours(24);
 
 /// Reads the venue's events whenever something may have happened.
@@ -63,6 +63,17 @@ pub async fn figures<D: DeadLetterStore>(
     loop {
         host.clock.sleep(COMPARE_EVERY).await;
         consume.lock().await.compare_figures().await?;
+    }
+}
+
+/// Takes the snapshots that are due for as long as the run lasts.
+///
+/// # Errors
+/// [`Stop`] when books, snapshots or their stream can no longer be kept.
+pub async fn snapshots(host: Rc<Host>) -> Result<(), Stop> {
+    loop {
+        host.clock.sleep_until(host.snapshots.next()).await;
+        host.snapshots.take_due(&host)?;
     }
 }
 

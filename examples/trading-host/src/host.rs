@@ -14,7 +14,7 @@ use backstop_error_taxonomy::{
     Action, Classify, Component, Decision, Policy, Severity,
     thresholds::{Counted, EventCounts},
 };
-use backstop_position_ledger::{Account, Amount, InstrumentId, order::Event};
+use backstop_position_ledger::{Account, Amount, InstrumentId, order::Event, pnl::Store};
 use backstop_reconciliation_strategies::{
     Report as Comparison,
     findings::{FindingId, Outcome},
@@ -43,7 +43,7 @@ use crate::{
     proof, recon,
     report::Report,
     runtime::{Nudge, SimClock, Simulation, Tasks},
-    snapshots::{Snapshots, Stream},
+    snapshots::{Publishing, Snapshots, Stream},
     startup,
     strategy::{Strategies, Style, Target},
     trouble::{self, Trouble},
@@ -73,7 +73,9 @@ pub struct Ports<D> {
     pub books: Box<dyn Books>,
     /// Where messages wait that could not be handled.
     pub letters: D,
-    /// The internal stream.
+    /// Where snapshots of profit and loss are kept.
+    pub snapshots: Box<dyn Store>,
+    /// Where they are published.
     pub stream: Box<dyn Stream>,
     /// Whether the schema is one that this program understands.
     pub gate: Box<dyn Gate>,
@@ -128,6 +130,8 @@ pub struct Controls {
     pub repair: recon::Repair,
     /// When an order counts as never placed.
     pub absence: Absence,
+    /// What is published of a snapshot.
+    pub publishing: Publishing,
 }
 
 impl Default for Controls {
@@ -138,6 +142,7 @@ impl Default for Controls {
             committing: Committing::WithLetter,
             repair: recon::Repair::Planned,
             absence: Absence::AfterDeadline,
+            publishing: Publishing::AsTaken,
         }
     }
 }
@@ -177,6 +182,8 @@ pub struct Host {
     pub policy: Arc<Policy>,
     /// How the books are compared.
     pub rules: recon::Rules,
+    /// Profit and loss, as it was published.
+    pub snapshots: Snapshots,
     /// When an order counts as never placed.
     pub absence: Absence,
     /// Wakes the task that reads the venue's events.
@@ -492,20 +499,20 @@ async fn story<D: DeadLetterStore + 'static>(
         venue,
         books,
         letters,
+        snapshots,
         stream,
         gate,
         alerts,
         halts,
     } = ports;
     let instruments = feed.instruments().to_vec();
-    let host =
-        Rc::new(Host::new((clock, venue, books, gate, alerts, halts), instruments, &settings)?);
+    let snapshots = Snapshots::new(snapshots, stream, settings.controls.publishing, clock.now())?;
+    let shared = (clock, venue, books, snapshots, gate, alerts, halts);
+    let host = Rc::new(Host::new(shared, instruments, &settings)?);
     let letters = Letters::new(letters, settings.controls.committing);
     let mut consume = Consume::new(&host, &letters, settings.controls.repeats).await?;
-    let mut snapshots = Snapshots::new(&host, stream, &letters).await?;
 
-    let began = startup::begin(&host, &mut consume, &mut *feed, &mut strategies).await?;
-    snapshots.verify_pending().await?;
+    let began = startup::begin(&host, &mut consume, &mut *feed, &mut strategies, &tasks).await?;
     let consume = Rc::new(futures::lock::Mutex::new(consume));
 
     for instrument in 0..host.nudges.len() {
@@ -520,8 +527,7 @@ async fn story<D: DeadLetterStore + 'static>(
 
     let trading = {
         let trade = duties::trade(&host, &mut *feed, strategies, settings.progress, async || {
-            consume.lock().await.compare_everything().await?;
-            snapshots.take().await
+            consume.lock().await.compare_everything().await.map(drop)
         });
         let failure = host.failure();
         futures::pin_mut!(trade, failure);
@@ -536,11 +542,16 @@ async fn story<D: DeadLetterStore + 'static>(
     trading?;
     host.close_trading();
     let mut consume = consume.lock().await;
-    closing::settle(&host, &mut consume, &mut snapshots).await?;
-    closing::report(&host, &consume, &snapshots, began, feed.bars()).await
+    closing::settle(&host, &mut consume).await?;
+    closing::report(&host, &consume, began, feed.bars()).await
 }
 
-fn start(tasks: &Tasks, host: &Rc<Host>, task: impl Future<Output = Result<(), Stop>> + 'static) {
+/// Starts a task whose failure ends the run.
+pub(crate) fn start(
+    tasks: &Tasks,
+    host: &Rc<Host>,
+    task: impl Future<Output = Result<(), Stop>> + 'static,
+) {
     let host = Rc::clone(host);
     tasks.start(async move {
         if let Err(stop) = task.await {
@@ -549,12 +560,20 @@ fn start(tasks: &Tasks, host: &Rc<Host>, task: impl Future<Output = Result<(), S
     });
 }
 
-type Parts =
-    (SimClock, Rc<dyn Venue>, Box<dyn Books>, Box<dyn Gate>, Rc<dyn Alerts>, Box<dyn Halts>);
+/// The ports that tasks share.
+type Shared = (
+    SimClock,
+    Rc<dyn Venue>,
+    Box<dyn Books>,
+    Snapshots,
+    Box<dyn Gate>,
+    Rc<dyn Alerts>,
+    Box<dyn Halts>,
+);
 
 impl Host {
     fn new(
-        (clock, venue, books, gate, alerts, halts): Parts,
+        (clock, venue, books, snapshots, gate, alerts, halts): Shared,
         instruments: Vec<Instrument>,
         settings: &Settings,
     ) -> anyhow::Result<Self> {
@@ -569,6 +588,7 @@ impl Host {
             halt: Halt::resume(halts)?,
             watch: Rc::default(),
             rules: recon::Rules::new(&instruments, controls.repair)?,
+            snapshots,
             absence: controls.absence,
             poll: Nudge::default(),
             nudges: instruments.iter().map(|_| Nudge::default()).collect(),

@@ -3,14 +3,18 @@
 use std::{fmt::Write as _, path::Path, rc::Rc};
 
 use backstop_dlq::{
-    DeadLetterStore, Source,
+    DeadLetterStore,
     store::{Filter, Page},
 };
-use backstop_position_ledger::{journal, pnl::Snapshot};
+use backstop_position_ledger::{
+    journal,
+    pnl::{Query, Status, Store},
+};
 use rust_decimal::Decimal;
 
 use crate::{
     accounts::Books,
+    alerts::utc,
     chance::Chance,
     http_venue::HttpVenue,
     proof,
@@ -119,38 +123,46 @@ pub fn positions(look: &Look) -> anyhow::Result<Seen> {
     Ok(Seen { text, is_well: true })
 }
 
-/// Lists the published snapshots, each with whether it agrees with the books.
+/// Lists the kept snapshots that a query asks for, each with what became of it and whether the
+/// journal leads to its figures.
 ///
 /// # Errors
-/// When the stream cannot be read.
-pub fn snapshots(look: &Look) -> anyhow::Result<Seen> {
-    let mut source = look.stores.stream.source(0);
+/// When store or journal cannot be read.
+pub fn snapshots(look: &Look, query: &Query, doubtful: bool) -> anyhow::Result<Seen> {
+    let mut found = look.stores.snapshots.find(query)?;
+    found.sort_by_key(|stored| stored.snapshot.sequence);
     let mut replay = look.stores.ledger.replay();
-    let (mut text, mut taken, mut agreeing) = (String::new(), 0_u64, 0_u64);
-    while let Some(message) = pollster::block_on(source.next())? {
-        taken += 1;
-        let verdict = match serde_json::from_slice::<Snapshot>(&message.payload) {
-            Ok(snapshot) => {
-                let books = replay.advance_to(snapshot.sequence)?;
-                let agrees = snapshot.verify().and_then(|()| snapshot.verify_against(books));
-                let at = jiff::Timestamp::from_millisecond(snapshot.at.as_millis())?;
-                let total = |(currency, amount): (_, &_)| format!("{currency} {amount}");
-                let realized: Vec<String> = snapshot.realized.iter().map(total).collect();
-                let unrealized: Vec<String> = snapshot.unrealized.iter().map(total).collect();
-                let checksum = snapshot.checksum;
-                agreeing += u64::from(agrees.is_ok());
-                let verdict = agrees.map_or_else(|error| error.to_string(), |()| "agrees".into());
-                format!(
-                    "{at} entry {} realised {realized:?} unrealised {unrealized:?} {checksum} {verdict}",
-                    snapshot.sequence
-                )
-            }
-            Err(error) => format!("is no snapshot: {error}"),
-        };
-        writeln!(text, "{verdict}")?;
+    let (mut text, mut agreeing) = (String::new(), 0_usize);
+    for stored in &found {
+        let snapshot = &stored.snapshot;
+        let books = replay.advance_to(snapshot.sequence)?;
+        let agrees = snapshot.verify_against(books);
+        let is_well = agrees.is_ok() && stored.status == Status::Valid;
+        agreeing += usize::from(is_well);
+        if doubtful && is_well {
+            continue;
+        }
+        let verdict = agrees.map_or_else(|error| error.to_string(), |()| "agrees".into());
+        let total = |(currency, amount): (_, &_)| format!("{currency} {amount}");
+        let realized: Vec<String> = snapshot.realized.iter().map(total).collect();
+        let unrealized: Vec<String> = snapshot.unrealized.iter().map(total).collect();
+        writeln!(
+            text,
+            "{} {} entry {} realised {realized:?} unrealised {unrealized:?} {} {} {verdict}",
+            utc(snapshot.at),
+            snapshot.kind.as_str(),
+            snapshot.sequence,
+            snapshot.checksum,
+            stored.status.as_str(),
+        )?;
+        for drift in stored.validation.iter().flat_map(|(validation, _)| &validation.drifts) {
+            let of = drift.instrument.as_ref().map_or(drift.currency.as_str(), |id| id.as_str());
+            writeln!(text, "  {:?} of {of} differed by {}", drift.figure, drift.difference)?;
+        }
     }
-    write!(text, "{taken} snapshots, {agreeing} agree with the books")?;
-    Ok(Seen { text, is_well: taken == agreeing })
+    let kept = found.len();
+    write!(text, "{kept} snapshots, {agreeing} agree with the books")?;
+    Ok(Seen { text, is_well: kept == agreeing })
 }
 
 /// Verifies the journal's chain, and that money is conserved.

@@ -8,9 +8,11 @@ use std::{
 };
 
 use backstop_clock::{Clock, SystemClock, Timestamp};
+use backstop_position_ledger::pnl::{Kind, Query};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use trading_host::{
+    alerts::utc,
     crash::Passage,
     faults::Profile,
     fill::Repeats,
@@ -23,6 +25,7 @@ use trading_host::{
     recon::Repair,
     serve,
     setup::{self, Request},
+    snapshots::Publishing,
 };
 
 /// Trades recorded market data through a storm of faults, and proves that nothing was lost,
@@ -49,8 +52,8 @@ enum Command {
     Positions(KeptRun),
     /// Compare the books that a run left with those of its venue's file
     Reconcile(LookArgs),
-    /// List the snapshots of profit and loss that a run published
-    Snapshots(KeptRun),
+    /// List the snapshots of profit and loss that a run kept, each checked against the journal
+    Snapshots(HistoryArgs),
     /// Verify the journal that a run left
     Verify(KeptRun),
     /// Lift the halt that keeps a run from trading on
@@ -106,6 +109,8 @@ enum Rule {
     OverwriteBooks,
     /// Take an order that the venue does not show at first for never placed
     PresumeFailed,
+    /// Publish the end of the first day with another balance than it was taken with
+    AlterSnapshot,
 }
 
 #[derive(Debug, Args)]
@@ -147,6 +152,35 @@ struct LookArgs {
 }
 
 #[derive(Debug, Args)]
+struct HistoryArgs {
+    #[command(flatten)]
+    at: KeptRun,
+    /// Only those of this kind
+    #[arg(long, value_enum)]
+    kind: Option<KindArg>,
+    /// Only those that are not in order: unchecked, accepted with a drift, or worse
+    #[arg(long)]
+    doubtful: bool,
+    /// Only those taken at or after this time
+    #[arg(long, value_name = "RFC3339")]
+    from: Option<jiff::Timestamp>,
+    /// Only those taken before this time
+    #[arg(long, value_name = "RFC3339")]
+    until: Option<jiff::Timestamp>,
+    /// At most so many, the newest
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum KindArg {
+    Periodic,
+    EndOfDay,
+    Reconciliation,
+}
+
+#[derive(Debug, Args)]
 struct LiftArgs {
     /// The folder that the run kept
     #[arg(long, value_name = "DIR")]
@@ -176,6 +210,7 @@ fn main() -> ExitCode {
                 Some(
                     Stop::Books(_)
                         | Stop::Letters(_)
+                        | Stop::Snapshots(_)
                         | Stop::Halt(_)
                         | Stop::Unproven(_)
                         | Stop::Deadlock(_)
@@ -210,7 +245,7 @@ fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
         Some(Command::Venue(args)) => venue(&args),
         Some(Command::Letters(at)) => look(&at, inspect::letters),
         Some(Command::Positions(at)) => look(&at, inspect::positions),
-        Some(Command::Snapshots(at)) => look(&at, inspect::snapshots),
+        Some(Command::Snapshots(args)) => history(&args),
         Some(Command::Verify(at)) => look(&at, inspect::verify),
         Some(Command::Lift(args)) => lift(&args),
         Some(Command::Reconcile(args)) => {
@@ -257,11 +292,29 @@ fn venue(args: &VenueArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn history(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
+    let look = inspect::Look::at(&args.at.data_dir, args.at.market.as_deref())?;
+    let moment = |at: jiff::Timestamp| Timestamp::from_millis(at.as_millisecond());
+    let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+    let query = Query::new()
+        .with_times(args.from.map_or(first, moment), args.until.map_or(last, moment))
+        .with_limit(args.limit);
+    let query = match args.kind {
+        None => query,
+        Some(KindArg::Periodic) => query.with_kind(Kind::Periodic),
+        Some(KindArg::EndOfDay) => query.with_kind(Kind::EndOfDay),
+        Some(KindArg::Reconciliation) => query.with_kind(Kind::Reconciliation),
+    };
+    let seen = inspect::snapshots(&look, &query, args.doubtful)?;
+    say(std::io::stdout(), &seen.text);
+    Ok(ExitCode::from(u8::from(!seen.is_well)))
+}
+
 fn lift(args: &LiftArgs) -> anyhow::Result<ExitCode> {
     let (_folder, db) = setup::look_into(&args.data_dir)?;
     let lifted = SqliteHalts::open(&db)?.lift(SystemClock.now(), &args.reason)?;
     let text = match &lifted {
-        Some(halt) => format!("lifted the halt of {}: {}", halt.at, halt.reason),
+        Some(halt) => format!("lifted the halt of {}: {}", utc(halt.at), halt.reason),
         None => "no halt stands".to_owned(),
     };
     say(std::io::stdout(), &text);
@@ -276,6 +329,7 @@ fn controls(broken: Option<Rule>) -> Controls {
         Some(Rule::NoDeduplication) => Controls { repeats: Repeats::Booked, ..right },
         Some(Rule::CommitBeforePut) => Controls { committing: Committing::BeforeLetter, ..right },
         Some(Rule::OverwriteBooks) => Controls { repair: Repair::Overwrite, ..right },
+        Some(Rule::AlterSnapshot) => Controls { publishing: Publishing::Altered, ..right },
         Some(Rule::PresumeFailed) => Controls { absence: Absence::AtFirstLook, ..right },
     }
 }

@@ -20,7 +20,6 @@ use crate::{
         Breaker, DeadLetters, Fills, Invariant, Ledger, Money, OpenLetter, Orders, PnlSnapshots,
         Reconciliation, Report,
     },
-    snapshots,
     startup::Began,
     venue::{self, Audit, FaultSubject, Trade},
 };
@@ -45,7 +44,7 @@ pub struct Evidence<'a> {
     /// Those that are still open.
     pub open_letters: &'a [OpenLetter],
     /// What became of the snapshots.
-    pub snapshots: snapshots::Counts,
+    pub snapshots: PnlSnapshots,
 }
 
 /// Puts the report together.
@@ -83,11 +82,7 @@ pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
             manual: counts.manual,
             remaining: length(level.len()),
         },
-        pnl_snapshots: PnlSnapshots {
-            taken: snapshots.taken,
-            verified: snapshots.verified,
-            mismatched: snapshots.mismatched,
-        },
+        pnl_snapshots: snapshots,
         ledger: Ledger {
             entries: books.sequence(),
             fills: length(books.fills().len()),
@@ -131,11 +126,7 @@ fn invariants(
         ("books_equal_venue", level.is_empty(), first_or(level, "to the last step")),
         ("journal_replays", chain.is_ok(), journal.clone()),
         ("letters_accounted_for", accounted(letters, open_letters), listed(open_letters)),
-        (
-            "snapshots_verify",
-            snapshots.mismatched == 0 && snapshots.verified >= snapshots.taken,
-            format!("{} taken, {} verified", snapshots.taken, snapshots.verified),
-        ),
+        every_snapshot(snapshots),
         nothing_sent_when_closed(host, books, audit, began),
         nothing_sent_after_halt(host, books, audit),
         ("nothing_left_to_a_human", counts.manual == 0, format!("{} findings", counts.manual)),
@@ -318,6 +309,22 @@ fn figures(books: &Books) -> BTreeMap<(&'static str, String), String> {
         put("fees", currency.as_str(), balance.fees);
     }
     figures
+}
+
+/// Every snapshot that was due was taken, kept and published with the figures of its time.
+fn every_snapshot(counts: PnlSnapshots) -> Check {
+    let PnlSnapshots { taken, periodic, end_of_day, reconciliation, .. } = counts;
+    let PnlSnapshots { verified, mismatched, missing, .. } = counts;
+    let holds = verified == taken && mismatched == 0 && missing == 0;
+    let detail = if holds {
+        format!(
+            "{taken} taken: {periodic} periodic, {end_of_day} at the end of a day, \
+             {reconciliation} after a comparison"
+        )
+    } else {
+        format!("{taken} taken, {verified} verified, {mismatched} mismatched, {missing} missing")
+    };
+    ("snapshots_verify", holds, detail)
 }
 
 /// Every letter is settled, or listed here with its reason.

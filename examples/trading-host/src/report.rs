@@ -134,12 +134,22 @@ pub struct Reconciliation {
 /// Snapshots of profit and loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PnlSnapshots {
-    /// Taken and published.
+    /// Kept.
     pub taken: u64,
-    /// Read back, and in agreement with the books.
+    /// Of them on the grid of times.
+    pub periodic: u64,
+    /// Of them at the end of a day.
+    pub end_of_day: u64,
+    /// Of them after a comparison with the venue's books.
+    pub reconciliation: u64,
+    /// Published as kept, in agreement with the books of their time.
     pub verified: u64,
-    /// Read back, and not in agreement.
+    /// Published with a drift that the limits allow.
+    pub accepted: u64,
+    /// Not as they were taken, or not in agreement with the books.
     pub mismatched: u64,
+    /// Due, and not taken.
+    pub missing: u64,
 }
 
 /// The journal.
@@ -220,8 +230,12 @@ impl fmt::Display for Report {
             "reconciliation  {runs} runs, {found} found, {auto_resolved} repaired, {manual} \
              manual, {remaining} remaining"
         )?;
-        let PnlSnapshots { taken, verified, mismatched } = self.pnl_snapshots;
-        writeln!(f, "pnl snapshots   {taken} taken, {verified} verified, {mismatched} mismatched")?;
+        let PnlSnapshots { taken, verified, mismatched, missing, .. } = self.pnl_snapshots;
+        writeln!(
+            f,
+            "pnl snapshots   {taken} taken, {verified} verified, {mismatched} mismatched, {missing} \
+             missing"
+        )?;
         let Ledger { entries, head, .. } = &self.ledger;
         writeln!(f, "ledger          {entries} entries, {} commits", self.durable_commits)?;
         writeln!(f, "                head {head}")?;

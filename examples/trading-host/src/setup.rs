@@ -10,10 +10,11 @@ use std::{
 
 use anyhow::{Context, bail};
 use backstop_clock::{Clock, SystemClock, Timestamp};
-use backstop_dlq::{Source, SqliteStore, stream::SqliteLog};
+use backstop_dlq::{SqliteStore, stream::SqliteLog};
 use backstop_position_ledger::{
     self as ledger, Account, Amount, Currency, InstrumentId, Instruments, Ledger, SqliteJournal,
-    journal, pnl::Snapshot,
+    SqliteSnapshots, journal,
+    pnl::{Query, Store},
 };
 use backstop_schema_version::{
     Environment, MigrationSet, SchemaGate,
@@ -196,7 +197,11 @@ pub struct Stores {
     pub ledger: Ledger,
     /// The letters.
     pub letters: SqliteStore,
-    /// The internal stream.
+    /// The snapshots of profit and loss.
+    pub snapshots: SqliteSnapshots,
+    /// When the newest of them was taken.
+    pub last_snapshot_at: Option<Timestamp>,
+    /// Where they are published.
     pub stream: SqliteLog,
     /// The halts.
     pub halts: SqliteHalts,
@@ -213,24 +218,18 @@ impl Stores {
             Ledger::open(Box::new(journal), instruments).context("the journal does not verify")?;
         let letters = SqliteStore::open(&db)?;
         let stream = SqliteLog::open(&db, snapshots::STREAM)?;
-        if let Some(snapshot) = newest_snapshot(&stream)? {
+        let snapshots = SqliteSnapshots::open(db.clone())?;
+        let newest = snapshots.find(&Query::new().with_limit(1));
+        let newest = newest.context("cannot read the newest snapshot")?.pop();
+        if let Some(stored) = &newest {
             // From the inside a chain does not show that its last entries are gone.
-            journal::verify_against(ledger.journal(), snapshot.checkpoint())
+            journal::verify_against(ledger.journal(), stored.snapshot.checkpoint())
                 .context("the journal does not contain its newest snapshot")?;
         }
+        let last_snapshot_at = newest.map(|stored| stored.snapshot.at);
         let halts = SqliteHalts::open(&db)?;
-        Ok(Self { db, ledger, letters, stream, halts })
+        Ok(Self { db, ledger, letters, snapshots, last_snapshot_at, stream, halts })
     }
-}
-
-/// The snapshot that was published last and can be read.
-fn newest_snapshot(stream: &SqliteLog) -> anyhow::Result<Option<Snapshot>> {
-    let mut source = stream.source(0);
-    let mut newest = None;
-    while let Some(message) = pollster::block_on(source.next())? {
-        newest = serde_json::from_slice(&message.payload).ok().or(newest);
-    }
-    Ok(newest)
 }
 
 /// Takes a folder into use to look into its database; nothing is migrated.
@@ -281,7 +280,7 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
 
     // The books begin before the first price, so that nothing of the market is missed.
     let before = Timestamp::from_millis(first.as_millis()).saturating_sub(Duration::from_mins(1));
-    let reached = written.unwrap_or(before).max(before);
+    let reached = written.max(stores.last_snapshot_at).unwrap_or(before).max(before);
     let (venue, clock): (Rc<dyn Venue>, SimClock) = if let Some(url) = &request.venue {
         let clock = SimClock::new(reached.max(asked.unwrap_or(reached)));
         (Rc::new(HttpVenue::new(url, clock.clone(), chance)?), clock)
@@ -299,6 +298,7 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
         venue,
         books: Box::new(stores.ledger),
         letters: stores.letters,
+        snapshots: Box::new(stores.snapshots),
         stream: Box::new(stores.stream),
         gate: Box::new(start.gate),
         alerts: Rc::new(Logged::default()),

@@ -1,217 +1,312 @@
-//! Takes snapshots of profit and loss, publishes them, and verifies what was published.
+//! Takes snapshots of profit and loss when they are due, keeps and publishes them, and verifies
+//! what was published.
+//!
+//! They are due at noon, at the end of each day, and after each full comparison with the venue's
+//! books.
+//! A snapshot is kept before it is published and published before it is verified, so a process
+//! that dies in between leaves one that nobody has checked, and the next one goes on with it: it
+//! may then be published twice, with the same checksum.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    time::Duration,
+};
 
 use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::{
-    Consumer, DeadLetterStore, Handler, Message, Source, Step, StoreError,
+    Message, Source, StoreError as StreamError,
     stream::{Publisher, Record, SqliteLog},
 };
-use backstop_error_taxonomy::{Class, Classify};
 use backstop_position_ledger::{
-    Fact,
-    error::SnapshotError,
-    pnl::{Kind, Snapshot},
+    Amount, Fact,
+    error::{Invalid, StoreError, TakeError},
+    pnl::{
+        self, Broker, Kind, Limits, Query, Schedule, Scope, Snapshot, Status, Store, Validation,
+    },
 };
 
 use crate::{
-    accounts::Accounts,
+    alerts::utc,
     host::{Host, Stop},
-    letters::Letters,
-    runtime::SimClock,
     trouble::Trouble,
 };
+
+mod count;
 
 /// Name of the internal stream.
 pub const STREAM: &str = "pnl-snapshots";
 
+/// The broker that a snapshot names: whose statement the books are compared with.
+const BROKER: &str = "venue";
+
+/// Between two periodic snapshots; each costs three commits.
+const EVERY: Duration = Duration::from_hours(24);
+
+/// Where the grid of the periodic ones lies, after midnight UTC.
+const NOON: Duration = Duration::from_hours(12);
+
+/// The end of a trading day, after midnight UTC: an hour after the last bar of the equities.
+const DAY_END: Duration = Duration::from_hours(22);
+
+/// Up to which drift a published snapshot is accepted: a unit of a currency, none of an instrument.
+const LIMITS: Limits = Limits { quantity: Amount::ZERO, money: Amount::from_int(1) };
+
 /// The port behind which the internal stream is kept.
-pub trait Stream: std::fmt::Debug {
+pub trait Stream: fmt::Debug {
     /// Appends a record and gives its position; durable when it returns.
     ///
     /// # Errors
-    /// [`StoreError`] when the stream cannot be written.
-    fn publish(&self, payload: Vec<u8>, at: Timestamp) -> Result<u64, StoreError>;
+    /// [`StreamError`] when the stream cannot be written.
+    fn publish(&self, payload: Vec<u8>, at: Timestamp) -> Result<u64, StreamError>;
 
     /// The record at a position, if there is one.
     ///
     /// # Errors
-    /// [`StoreError`] when the stream cannot be read.
-    fn read(&self, position: u64) -> Result<Option<Message>, StoreError>;
+    /// [`StreamError`] when the stream cannot be read.
+    fn read(&self, position: u64) -> Result<Option<Message>, StreamError>;
+
+    /// Hands over every record, the oldest first.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream cannot be read.
+    fn read_all(&self, to: &mut dyn FnMut(Message)) -> Result<(), StreamError> {
+        let mut position = 0;
+        while let Some(message) = self.read(position)? {
+            position = message.position.saturating_add(1);
+            to(message);
+        }
+        Ok(())
+    }
 }
 
 impl Stream for SqliteLog {
-    fn publish(&self, payload: Vec<u8>, at: Timestamp) -> Result<u64, StoreError> {
+    fn publish(&self, payload: Vec<u8>, at: Timestamp) -> Result<u64, StreamError> {
         pollster::block_on(Publisher::publish(self, Record::new(payload, at)))
     }
 
-    fn read(&self, position: u64) -> Result<Option<Message>, StoreError> {
+    fn read(&self, position: u64) -> Result<Option<Message>, StreamError> {
         pollster::block_on(self.source(position).next())
     }
+
+    // One source reads ahead; a new one for each record would read the same over and over.
+    fn read_all(&self, to: &mut dyn FnMut(Message)) -> Result<(), StreamError> {
+        let mut source = self.source(0);
+        while let Some(message) = pollster::block_on(source.next())? {
+            to(message);
+        }
+        Ok(())
+    }
 }
 
-/// What became of the snapshots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Taken and published.
-    pub taken: u64,
-    /// Read back, and in agreement with the books.
-    pub verified: u64,
-    /// Read back, and not in agreement.
-    pub mismatched: u64,
+/// What is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publishing {
+    /// The snapshot as it was taken.
+    AsTaken,
+    /// The end of the first day with another balance; shows what the invariants are for.
+    Altered,
 }
 
-/// Takes and verifies snapshots.
+/// Keeps and verifies snapshots.
 #[derive(Debug)]
-pub struct Snapshots<D> {
-    host: Rc<Host>,
-    stream: Rc<dyn Stream>,
-    consumer: Consumer<Reader, Verify, Letters<D>, SimClock>,
-    counts: Counts,
+pub struct Snapshots {
+    store: RefCell<Box<dyn Store>>,
+    stream: Box<dyn Stream>,
+    scope: Scope,
+    schedule: Cell<Schedule>,
+    /// The last periodic one and the last end of a day: what was due by then is not owed again.
+    done: Cell<(Timestamp, Timestamp)>,
+    publishing: Cell<Publishing>,
 }
 
-impl<D: DeadLetterStore> Snapshots<D> {
-    /// Goes on where the stream was committed.
+impl Snapshots {
+    /// Snapshots that were never taken before; [`resume`](Self::resume) goes on with others.
     ///
     /// # Errors
-    /// [`Stop::Letters`] when the store cannot answer.
-    pub async fn new(
-        host: &Rc<Host>,
+    /// Never, with the name of the broker and the length of the interval as they are.
+    pub fn new(
+        store: Box<dyn Store>,
         stream: Box<dyn Stream>,
-        letters: &Letters<D>,
-    ) -> Result<Self, Stop> {
-        let stream: Rc<dyn Stream> = Rc::from(stream);
-        let next = letters.committed(STREAM, 0).await?.unwrap_or(0);
-        let reader = Reader { stream: Rc::clone(&stream), next };
-        let verify = Verify { accounts: Rc::clone(&host.accounts) };
-        let consumer = Consumer::new(reader, verify, letters.clone(), host.clock.clone());
-        let consumer = consumer.with_policy(Arc::clone(&host.policy));
-        Ok(Self { host: Rc::clone(host), stream, consumer, counts: Counts::default() })
+        publishing: Publishing,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            store: RefCell::new(store),
+            stream,
+            scope: Scope { portfolio: None, broker: Some(Broker::new(BROKER)?) },
+            schedule: Cell::new(schedule(now)?),
+            done: Cell::new((now, now)),
+            publishing: Cell::new(publishing),
+        })
     }
 
-    /// Takes a snapshot, publishes it, and verifies it as any reader of the stream would.
+    /// Publishes and verifies what the last process kept, and goes on with its schedule.
     ///
     /// # Errors
-    /// [`Stop`] when books or stream can no longer be written.
-    pub async fn take(&mut self) -> Result<(), Stop> {
-        let host = &self.host;
-        let snapshot = host.accounts.snapshot(&host.marks.borrow(), Kind::Periodic)?;
-        let payload = serde_json::to_vec(&snapshot).map_err(|e| Stop::Letters(e.to_string()))?;
+    /// [`Stop`] when books, store or stream fail.
+    pub fn resume(&self, host: &Host) -> Result<(), Stop> {
+        let mut unchecked = self.find(&every(Query::new().with_status(Status::Unchecked)))?;
+        unchecked.reverse();
+        for stored in unchecked {
+            let position = self.publish(&stored.snapshot)?;
+            self.verify(host, &stored.snapshot, position)?;
+        }
+        let first = self.stream.read(0)?.map_or_else(|| host.clock.now(), |message| message.at);
+        let done = (self.last(Kind::Periodic, first)?, self.last(Kind::EndOfDay, first)?);
+        self.schedule.set(schedule(done.0.min(done.1))?);
+        self.done.set(done);
+        Ok(())
+    }
+
+    fn last(&self, kind: Kind, otherwise: Timestamp) -> Result<Timestamp, Stop> {
+        let newest = self.find(&Query::new().with_kind(kind).with_limit(1))?;
+        Ok(newest.first().map_or(otherwise, |stored| stored.snapshot.at))
+    }
+
+    /// When the next one is due.
+    pub fn next(&self) -> Timestamp {
+        self.schedule.get().next()
+    }
+
+    /// Takes what is due by now.
+    ///
+    /// # Errors
+    /// [`Stop`] when books, store or stream fail.
+    pub fn take_due(&self, host: &Host) -> Result<(), Stop> {
         let now = host.clock.now();
-        self.stream.publish(payload, now)?;
-        self.counts.taken += 1;
+        loop {
+            let mut schedule = self.schedule.get();
+            let slot = schedule.next();
+            let due = schedule.due(now);
+            self.schedule.set(schedule);
+            let (periodic, day) = self.done.get();
+            match due {
+                None => return Ok(()),
+                Some(Kind::EndOfDay) if day < slot => self.take(host, Kind::EndOfDay)?,
+                Some(Kind::Periodic) if periodic < slot => self.take(host, Kind::Periodic)?,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Takes a snapshot, keeps it, publishes it, and verifies it as any reader of the stream would.
+    ///
+    /// # Errors
+    /// [`Stop`] when books, store or stream fail.
+    pub fn take(&self, host: &Host, kind: Kind) -> Result<(), Stop> {
+        let snapshot = host.accounts.snapshot(&self.scope, &host.marks.borrow(), kind)?;
+        let mut position = 0;
+        let mut publish = |snapshot: &Snapshot| {
+            host.crash_point("kept");
+            position = self.publish(snapshot)?;
+            Ok(())
+        };
+        pnl::take(&snapshot, &mut **self.store.borrow_mut(), &mut publish)?;
         host.crash_point("snapshot");
-        // Before anything else is booked: a snapshot of the past costs a replay to verify.
-        self.verify_pending().await?;
-        let host = &self.host;
+        // Before anything else is booked: what drifts then is not the books' doing.
+        self.verify(host, &snapshot, position)
+    }
+
+    fn publish(&self, snapshot: &Snapshot) -> Result<u64, Stop> {
+        let payload = if snapshot.kind == Kind::EndOfDay
+            && self.publishing.replace(Publishing::AsTaken) == Publishing::Altered
+        {
+            let mut altered = snapshot.clone();
+            if let Some(cash) = altered.balances.first_mut() {
+                cash.total = cash.total.checked_add(Amount::from_int(1))?;
+            }
+            serde_json::to_vec(&altered)
+        } else {
+            serde_json::to_vec(snapshot)
+        };
+        let payload = payload.map_err(|error| Stop::Snapshots(error.to_string()))?;
+        Ok(self.stream.publish(payload, snapshot.at)?)
+    }
+
+    /// Compares a published snapshot with the live books, and notes what came of it.
+    fn verify(&self, host: &Host, kept: &Snapshot, position: u64) -> Result<(), Stop> {
+        let message = self.stream.read(position)?;
+        let published =
+            message.and_then(|message| serde_json::from_slice::<Snapshot>(&message.payload).ok());
+        let validation = if let Some(published) = published {
+            published.validate(&host.accounts.view(), &LIMITS)?
+        } else {
+            let sequence = host.accounts.version();
+            Validation { status: Status::Broken, sequence, drifts: Vec::new() }
+        };
+        let now = host.clock.now();
         let taken = Fact::SnapshotTaken {
-            kind: snapshot.kind,
-            of_sequence: snapshot.sequence,
-            checksum: snapshot.checksum,
+            kind: kept.kind,
+            of_sequence: kept.sequence,
+            checksum: kept.checksum,
         };
         let cause = host.accounts.mint("snapshot");
         drop(host.accounts.post(now, cause, taken)?);
+        // On disk no earlier than the entry: one that is marked is in the journal, too.
+        self.store.borrow_mut().mark(kept.checksum, &validation, now)?;
+        if matches!(validation.status, Status::Alert | Status::Broken) {
+            host.meet(Trouble::SnapshotDiffers, in_words(kept, &validation));
+        }
         Ok(())
     }
 
-    /// Verifies everything that was published and not verified yet.
-    ///
-    /// # Errors
-    /// [`Stop`] when the letters can no longer be written.
-    pub async fn verify_pending(&mut self) -> Result<(), Stop> {
-        loop {
-            match self.consumer.step().await? {
-                Step::Idle => return Ok(()),
-                Step::Handled => self.counts.verified += 1,
-                Step::Skipped => {}
-                _ => {
-                    self.counts.mismatched += 1;
-                    let text = "a published snapshot does not agree with the books".to_owned();
-                    self.host.meet(Trouble::SnapshotDiffers, text);
-                }
-            }
-        }
-    }
-
-    /// Verifies everything that was ever published, with one replay of the journal.
-    ///
-    /// # Errors
-    /// [`Stop`] when stream or journal cannot be read.
-    pub fn verify_all(&mut self) -> Result<(), Stop> {
-        let (mut snapshots, mut unreadable, mut position) = (Vec::new(), 0, 0);
-        while let Some(message) = self.stream.read(position)? {
-            position = message.position + 1;
-            match serde_json::from_slice::<Snapshot>(&message.payload) {
-                Ok(snapshot) => snapshots.push(snapshot),
-                Err(_) => unreadable += 1,
-            }
-        }
-        snapshots.sort_by_key(|snapshot| snapshot.sequence);
-        let all = u64::try_from(snapshots.len()).unwrap_or(u64::MAX);
-        let disagreeing = self.host.accounts.disagreeing(&snapshots)?;
-        self.counts.taken = all + unreadable;
-        self.counts.verified = all - disagreeing;
-        self.counts.mismatched = disagreeing + unreadable;
-        Ok(())
-    }
-
-    /// What became of the snapshots.
-    pub const fn counts(&self) -> Counts {
-        self.counts
+    fn find(&self, query: &Query) -> Result<Vec<pnl::Stored>, Stop> {
+        Ok(self.store.borrow().find(query)?)
     }
 }
 
-/// Reads the stream from a position on.
-#[derive(Debug)]
-struct Reader {
-    stream: Rc<dyn Stream>,
-    next: u64,
+/// What came of a validation, for a human.
+fn in_words(snapshot: &Snapshot, validation: &Validation) -> String {
+    let (kind, at) = (snapshot.kind.as_str(), utc(snapshot.at));
+    if validation.status == Status::Broken {
+        return format!("the {kind} snapshot of {at} was published with another content");
+    }
+    let first = validation.drifts.first();
+    let first = first.map_or_else(String::new, |drift| {
+        let of = drift.instrument.as_ref().map_or(drift.currency.as_str(), |id| id.as_str());
+        format!(", first {:?} of {of} by {}", drift.figure, drift.difference)
+    });
+    let drifts = validation.drifts.len();
+    format!("the {kind} snapshot of {at} differs from the books in {drifts} figures{first}")
 }
 
-impl Source for Reader {
-    type Error = StoreError;
+/// On the grid, from the last moment of it that has passed.
+fn schedule(from: Timestamp) -> Result<Schedule, Invalid> {
+    let start = from.as_millis().saturating_sub(since(from, NOON));
+    Ok(Schedule::new(EVERY, Timestamp::from_millis(start))?.with_day_end(DAY_END))
+}
 
-    async fn next(&mut self) -> Result<Option<Message>, StoreError> {
-        let message = self.stream.read(self.next)?;
-        if let Some(message) = &message {
-            self.next = message.position + 1;
-        }
-        Ok(message)
+/// Milliseconds since the last place of the grid that begins at `offset` after midnight.
+fn since(at: Timestamp, offset: Duration) -> i64 {
+    at.as_millis().saturating_sub(length(offset)).rem_euclid(length(EVERY))
+}
+
+fn every(query: Query) -> Query {
+    query.with_limit(usize::MAX)
+}
+
+fn length(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Snapshots(error.to_string())
     }
 }
 
-/// Checks a snapshot's seal, and its figures against the books of its sequence.
-#[derive(Debug)]
-struct Verify {
-    accounts: Rc<Accounts>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum VerifyError {
-    #[error("the payload is no snapshot: {0}")]
-    Undecodable(#[from] serde_json::Error),
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-}
-
-impl Classify for VerifyError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Undecodable(error) => error.class(),
-            Self::Snapshot(error) => error.class(),
+impl From<TakeError> for Stop {
+    fn from(error: TakeError) -> Self {
+        match std::error::Error::source(&error) {
+            Some(source) => Self::Snapshots(format!("{error}: {source}")),
+            None => Self::Snapshots(error.to_string()),
         }
     }
 }
 
-impl Handler for Verify {
-    type Message = Snapshot;
-    type Error = VerifyError;
-
-    fn decode(&self, raw: &Message) -> Result<Snapshot, VerifyError> {
-        Ok(serde_json::from_slice(&raw.payload)?)
-    }
-
-    async fn handle(&mut self, message: Snapshot, _raw: &Message) -> Result<(), VerifyError> {
-        Ok(self.accounts.verify_snapshot(&message)?)
+impl From<Invalid> for Stop {
+    fn from(error: Invalid) -> Self {
+        Self::Snapshots(error.to_string())
     }
 }

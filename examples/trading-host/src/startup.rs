@@ -1,5 +1,7 @@
 //! Before anything trades: the schema, the journal, open outcomes, and the venue's books.
 
+use std::rc::Rc;
+
 use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::DeadLetterStore;
 use backstop_position_ledger::{Amount, Currency, Fact};
@@ -9,10 +11,11 @@ use uuid::Uuid;
 
 use crate::{
     consume::Consume,
-    duties::wishes,
-    host::{Host, Stop},
+    duties::{self, wishes},
+    host::{Host, Stop, start},
     market::Feed,
     order,
+    runtime::Tasks,
     strategy::Strategies,
 };
 
@@ -30,21 +33,25 @@ pub struct Began {
 /// # Errors
 /// [`Stop::Refused`] when the gate is not open for writing; else [`Stop`] of books or letters.
 pub async fn begin<D: DeadLetterStore>(
-    host: &Host,
+    host: &Rc<Host>,
     consume: &mut Consume<D>,
     feed: &mut dyn Feed,
     strategies: &mut Strategies,
+    tasks: &Tasks,
 ) -> Result<Began, Stop> {
     match host.gate_state() {
         SchemaGate::ReadWrite => {}
         SchemaGate::Closed(refusal) => return Err(Stop::Refused(refusal.to_string())),
         _ => return Err(Stop::Refused("the schema may be read, not written".to_owned())),
     }
+    host.snapshots.resume(host)?;
     let began = Began { at: host.clock.now(), sequence: host.accounts.version() };
     if began.sequence == 0 {
         adopt_opening_balance(host).await?;
     }
     warm_up(host, feed, strategies)?;
+    // A venue that is away is no reason to miss one.
+    start(tasks, host, duties::snapshots(Rc::clone(host)));
     let open: Vec<Uuid> =
         host.accounts.view().unresolved().map(|order| order.intent().order_id).collect();
     // Side by side: each may take until its deadline, and time does not stand still meanwhile.

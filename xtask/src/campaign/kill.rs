@@ -11,8 +11,17 @@ use super::process::{First, Running, free_address, length_of, unwritable, wait_f
 use crate::shell::Failure;
 
 /// The points at which the host can be told to kill itself; it refuses a name that it does not know.
-const POINTS: [&str; 8] =
-    ["intended", "submitted", "doubted", "booked", "consumed", "lettered", "compared", "snapshot"];
+const POINTS: [&str; 9] = [
+    "intended",
+    "submitted",
+    "doubted",
+    "booked",
+    "consumed",
+    "lettered",
+    "compared",
+    "kept",
+    "snapshot",
+];
 /// The latest passage at which a run kills itself.
 const PASSAGES: u64 = 60;
 /// Kills from outside in each series; start-up, trading and the end are all hit over a few seeds.

@@ -13,6 +13,9 @@ pub enum Stop {
     /// The letters cannot be written or read.
     #[error("the letters: {0}")]
     Letters(String),
+    /// The snapshots of profit and loss cannot be written or read.
+    #[error("the snapshots: {0}")]
+    Snapshots(String),
     /// A halt cannot be written down or read.
     #[error("the halt: {0}")]
     Halt(String),

@@ -58,3 +58,14 @@ fn with_every_rule_in_force_the_same_month_holds() {
     let (status, out, _) = told(&run(market.path(), None, &["--seed", "1", "--report", "json"]));
     assert_eq!(status, Some(0), "{out}");
 }
+
+#[test]
+fn a_snapshot_altered_on_its_way_out_does_not_verify() {
+    let (broken, report) = broken("alter-snapshot");
+    assert_eq!(broken, ["snapshots_verify"]);
+    assert_eq!(report["pnl_snapshots"]["mismatched"], Value::from(1));
+    let told = report["last_alerts"].as_array().unwrap().iter();
+    let told: Vec<_> = told.filter_map(Value::as_str).collect();
+    let text = "snapshot_mismatch: the end_of_day snapshot of 2017-01-02T22:00:00Z was published";
+    assert!(told.iter().any(|alert| alert.contains(text)), "{told:?}");
+}

@@ -7,7 +7,8 @@ use backstop_dlq::{MemoryStore, Message, StoreError};
 use backstop_error_taxonomy::{Class, Kind};
 use backstop_position_ledger::{
     Books as View, Durability, Entry, Ledger, MemoryJournal, Outcome,
-    error::{AppendError, JournalError, ReplayError, SnapshotError},
+    error::{AppendError, JournalError, ReplayError},
+    journal::Digest,
     pnl::Snapshot,
 };
 use backstop_schema_version::{MigrationSet, SchemaGate, assess, gate};
@@ -160,11 +161,10 @@ impl Books for Full {
         self.ledger.as_of(sequence)
     }
 
-    fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        self.ledger.verify_snapshot(snapshot)
-    }
-
-    fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError> {
+    fn disagreeing(
+        &self,
+        snapshots: &mut dyn Iterator<Item = Snapshot>,
+    ) -> Result<Vec<Digest>, ReplayError> {
         self.ledger.disagreeing(snapshots)
     }
 
@@ -179,8 +179,8 @@ impl Books for Full {
 
 #[test]
 fn books_that_can_no_longer_be_written_end_the_run() {
-    // Deposit, intent, acceptance, four fills: each may be the first that does not fit.
-    for room in 0..7 {
+    // Deposit, snapshot, intent, acceptance, four fills: each may be the first not to fit.
+    for room in 0..8 {
         let mut set = stage().set();
         set.ports.books = Box::new(Full { ledger: ledger(&set), left: room });
         let stopped = run(set.ports, settings()).unwrap_err();
@@ -188,7 +188,7 @@ fn books_that_can_no_longer_be_written_end_the_run() {
         assert!(matches!(stop, Some(Stop::Books(_))), "room for {room}: {stopped:#}");
         // An intent that is not on disk is not sent.
         let submits = set.venue.truth().submits.len();
-        assert_eq!(submits, usize::from(room >= 2), "room for {room}");
+        assert_eq!(submits, usize::from(room >= 3), "room for {room}");
     }
 }
 
@@ -199,11 +199,22 @@ fn letters_in_memory() {
         stage.script.events.insert(2, crate::stage::Fate::Torn(std::time::Duration::ZERO, 1));
         stage.set()
     };
-    let Ports { clock, feed, strategies, venue, books, stream, gate, alerts, halts, letters: _ } =
-        ports;
+    let Ports { clock, feed, strategies, venue, books, snapshots, stream, .. } = ports;
+    let Ports { gate, alerts, halts, .. } = ports;
     let letters = MemoryStore::new();
-    let ports =
-        Ports { clock, feed, strategies, venue, books, letters, stream, gate, alerts, halts };
+    let ports = Ports {
+        clock,
+        feed,
+        strategies,
+        venue,
+        books,
+        letters,
+        snapshots,
+        stream,
+        gate,
+        alerts,
+        halts,
+    };
     let report = run(ports, settings()).unwrap();
     traded(&report);
     assert_eq!((report.dead_letters.put, report.dead_letters.resolved), (1, 1));
@@ -236,7 +247,8 @@ fn stream() {
     let report = run(ports, settings()).unwrap();
     traded(&report);
     let published = stream.0.borrow();
-    assert_eq!((report.pnl_snapshots.taken, published.len()), (1, 1));
+    // After the comparisons of the start and of the end.
+    assert_eq!((report.pnl_snapshots.taken, published.len()), (2, 2));
     let snapshot: Snapshot = serde_json::from_slice(&published[0].payload).unwrap();
     snapshot.verify().unwrap();
 }

@@ -6,7 +6,8 @@ use backstop_clock::Timestamp;
 use backstop_dlq::{Message, StoreError};
 use backstop_position_ledger::{
     Books as View, Durability, Entry, Outcome,
-    error::{AppendError, JournalError, ReplayError, SnapshotError},
+    error::{AppendError, JournalError, ReplayError},
+    journal::Digest,
     pnl::Snapshot,
 };
 use rust_decimal::Decimal;
@@ -177,11 +178,10 @@ impl Books for Forgetful {
         self.0.as_of(sequence)
     }
 
-    fn verify_snapshot(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        self.0.verify_snapshot(snapshot)
-    }
-
-    fn disagreeing(&self, snapshots: &[Snapshot]) -> Result<u64, ReplayError> {
+    fn disagreeing(
+        &self,
+        snapshots: &mut dyn Iterator<Item = Snapshot>,
+    ) -> Result<Vec<Digest>, ReplayError> {
         self.0.disagreeing(snapshots)
     }
 

@@ -18,7 +18,11 @@ use backstop_dlq::{
     stream::SqliteLog,
 };
 use backstop_position_ledger::{
-    Entry, Fact, Ledger, SqliteJournal, fill::Booked, journal::Journal, order::Order,
+    Entry, Fact, Ledger, SqliteJournal, SqliteSnapshots,
+    fill::Booked,
+    journal::Journal,
+    order::Order,
+    pnl::{Query, Store as _, Stored},
 };
 use backstop_schema_version::{Environment, SchemaGate, sqlite::on_start};
 use backstop_storage::Database;
@@ -131,6 +135,7 @@ impl Stage {
             venue: Rc::clone(&venue) as Rc<_>,
             books: Box::new(Ledger::open(Box::new(journal), instruments).unwrap()),
             letters: SqliteStore::open(&db).unwrap(),
+            snapshots: Box::new(SqliteSnapshots::open(db.clone()).unwrap()),
             stream: Box::new(SqliteLog::open(&db, snapshots::STREAM).unwrap()),
             gate: Box::new(SchemaGate::ReadWrite),
             alerts: Rc::clone(&alerts) as Rc<_>,
@@ -293,6 +298,13 @@ impl Ending {
             (adjusted.currency.as_str().to_owned(), amount)
         });
         adjustments.collect()
+    }
+
+    /// Every snapshot that was kept, oldest first.
+    pub(crate) fn snapshots(&self) -> Vec<Stored> {
+        let mut kept = SqliteSnapshots::open(self.db.clone()).unwrap().find(&Query::new()).unwrap();
+        kept.reverse();
+        kept
     }
 
     /// Every letter that was ever put.

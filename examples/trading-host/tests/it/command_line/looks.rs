@@ -8,7 +8,7 @@ use super::{host, run, told};
 use crate::stage::{contents, market_until};
 
 /// Every key that a report must have, nested ones after a dot.
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 45] = [
     "seed",
     "market_events",
     "elapsed_ms",
@@ -39,8 +39,13 @@ const KEYS: [&str; 40] = [
     "reconciliation.manual",
     "reconciliation.remaining",
     "pnl_snapshots.taken",
+    "pnl_snapshots.periodic",
+    "pnl_snapshots.end_of_day",
+    "pnl_snapshots.reconciliation",
     "pnl_snapshots.verified",
+    "pnl_snapshots.accepted",
     "pnl_snapshots.mismatched",
+    "pnl_snapshots.missing",
     "ledger.entries",
     "ledger.fills",
     "ledger.head",
@@ -96,6 +101,22 @@ fn a_finished_run_can_be_looked_into_and_run_again() {
     assert!(compared.ends_with(" 0 breaks\n"), "{compared}");
     let taken = figure("/pnl_snapshots/taken");
     assert_eq!(number(&looks("snapshots"), " agree with the books"), taken);
+    let query = |more: &[&str]| {
+        let mut args = vec!["snapshots", "--data-dir", data_dir.to_str().unwrap()];
+        args.extend(["--market", market.path().to_str().unwrap()]);
+        args.extend(more);
+        told(&host(args)).1
+    };
+    let days = query(&["--kind", "end_of_day"]);
+    assert_eq!(number(&days, " agree with the books"), figure("/pnl_snapshots/end_of_day"));
+    assert!(days.starts_with("2017-01-02T22:00:00Z end_of_day entry "), "{days}");
+    let between = ["--from", "2017-01-04T12:00:00Z", "--until", "2017-01-05T12:00:00Z"];
+    let between = query(&[&between[..], &["--kind", "periodic"]].concat());
+    assert!(between.starts_with("2017-01-04T12:00:00Z periodic entry "), "{between}");
+    assert!(between.ends_with("\n1 snapshots, 1 agree with the books\n"), "{between}");
+    let (none, all) = (query(&["--doubtful"]), format!("{taken} snapshots, "));
+    assert!(none.starts_with(&all), "{none}");
+    assert!(query(&["--limit", "2"]).ends_with("\n2 snapshots, 2 agree with the books\n"));
     let verified = looks("verify");
     assert_eq!(number(&verified, " entries verified"), figure("/ledger/entries"));
     assert!(verified.contains(report["ledger"]["head"].as_str().unwrap()), "{verified}");

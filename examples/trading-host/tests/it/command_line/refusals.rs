@@ -3,15 +3,22 @@
 use std::{
     fs::{self, File},
     path::Path,
+    time::Duration,
 };
 
 use backstop_clock::Timestamp;
+use backstop_position_ledger::{
+    SqliteSnapshots,
+    pnl::{Query, Store as _},
+};
 use backstop_storage::{Database, Migration, history};
 use tempfile::TempDir;
 use trading_host::setup::DATABASE;
 
 use super::{host, run, told};
 use crate::stage::{contents, market_until};
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// The folder of a short finished run, and its market.
 fn finished() -> (TempDir, TempDir) {
@@ -131,6 +138,20 @@ fn books_without_their_venue_are_refused() {
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert!(err.contains("has a past that these empty books do not know"), "{err}");
     assert_eq!(fs::read(&file).unwrap(), kept);
+}
+
+#[test]
+fn books_that_lost_their_end_are_refused() {
+    let (market, folder) = finished();
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    let mut store = SqliteSnapshots::open(db).unwrap();
+    let mut later = store.find(&Query::new().with_limit(1)).unwrap().remove(0).snapshot;
+    (later.sequence, later.at) = (later.sequence + 100, later.at.saturating_add(DAY));
+    later.checksum = later.seal();
+    store.put(&later).unwrap();
+    drop(store);
+    let words = &["the journal does not contain its newest snapshot"];
+    refused(market.path(), folder.path(), &[], words);
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! Counts the snapshots that there are against those that there have to be.
+
+use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
+
+use backstop_clock::{Clock, Timestamp};
+use backstop_position_ledger::{
+    error::StoreError,
+    journal::Digest,
+    pnl::{Kind, Query, Snapshot, Status},
+};
+
+use super::{DAY_END, EVERY, NOON, Snapshots, every, length};
+use crate::{
+    host::{Host, Stop},
+    report::PnlSnapshots,
+};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// What one question asks the store for: the snapshots of so long.
+const WINDOW: Duration = Duration::from_hours(7 * 24);
+
+/// What a look through the store has seen.
+#[derive(Debug, Default)]
+struct Seen {
+    counts: PnlSnapshots,
+    /// Those that the live books agreed with when they were published.
+    valid: BTreeSet<Digest>,
+    /// Places of the grid, and days, that have theirs.
+    places: BTreeSet<i64>,
+    days: BTreeSet<i64>,
+}
+
+impl Snapshots {
+    /// Checks every snapshot that was ever kept, bit by bit: its seal, its figures against a
+    /// replay of the journal, and the copy that was published; and that none is missing that was
+    /// due by now.
+    ///
+    /// # Errors
+    /// [`Stop`] when store, stream or journal cannot be read.
+    pub fn count(&self, host: &Host) -> Result<PnlSnapshots, Stop> {
+        let Some(first) = self.stream.read(0)?.map(|message| message.at) else {
+            return Ok(PnlSnapshots::default());
+        };
+        let now = host.clock.now();
+        let (mut seen, mut failed) = (Seen::default(), None);
+        let (mut from, mut until) = (Timestamp::from_millis(i64::MIN), first);
+        let mut window: Vec<Snapshot> = Vec::new();
+        let oldest_first = || {
+            while window.is_empty() && from <= now && failed.is_none() {
+                match self.within(from, until, &mut seen) {
+                    Ok(found) => window = found,
+                    Err(stop) => failed = Some(stop),
+                }
+                (from, until) = (until, until.saturating_add(WINDOW));
+            }
+            window.pop()
+        };
+        let disagreeing = host.accounts.disagreeing(&mut std::iter::from_fn(oldest_first))?;
+        if let Some(stop) = failed {
+            return Err(stop);
+        }
+        let Seen { mut counts, mut valid, places, days } = seen;
+        valid.retain(|checksum| !disagreeing.contains(checksum));
+        let (published, altered) = self.published(&valid)?;
+        counts.verified = size(published.len());
+        // Most often an altered copy is of a snapshot that did not agree when it was read.
+        counts.mismatched += altered.max(counts.taken - counts.verified - counts.accepted);
+        let owed = |place: fn(Timestamp) -> i64, seen: &BTreeSet<i64>| {
+            let owed = place(now).saturating_sub(place(first));
+            u64::try_from(owed).unwrap_or(0).saturating_sub(size(seen.len()))
+        };
+        counts.missing = owed(place, &places) + owed(day, &days);
+        Ok(counts)
+    }
+
+    /// The snapshots of a window that can be read, the newest first.
+    fn within(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        seen: &mut Seen,
+    ) -> Result<Vec<Snapshot>, Stop> {
+        let Seen { counts, valid, places, days } = seen;
+        let found = match self.store.borrow().find(&every(Query::new().with_times(from, until))) {
+            Ok(found) => found,
+            Err(StoreError::Database(error)) => return Err(StoreError::Database(error).into()),
+            Err(damaged) => {
+                tracing::warn!(%damaged, "a snapshot cannot be read");
+                counts.mismatched += 1;
+                return Ok(Vec::new());
+            }
+        };
+        for stored in &found {
+            let Snapshot { kind, at, checksum, .. } = stored.snapshot;
+            counts.taken += 1;
+            match kind {
+                Kind::Periodic => {
+                    counts.periodic += 1;
+                    places.insert(place(at));
+                }
+                Kind::EndOfDay => {
+                    counts.end_of_day += 1;
+                    days.insert(day(at));
+                }
+                Kind::Reconciliation => counts.reconciliation += 1,
+            }
+            match stored.status {
+                Status::Valid => drop(valid.insert(checksum)),
+                Status::Accepted => counts.accepted += 1,
+                Status::Unchecked | Status::Alert | Status::Broken => {}
+            }
+        }
+        let mut found: Vec<_> = found.into_iter().map(|stored| stored.snapshot).collect();
+        found.sort_by_key(|snapshot| Reverse(snapshot.sequence));
+        Ok(found)
+    }
+
+    /// Those of `kept` that were published, and how many copies are of nothing that was kept.
+    fn published(&self, kept: &BTreeSet<Digest>) -> Result<(BTreeSet<Digest>, u64), Stop> {
+        let (mut published, mut altered) = (BTreeSet::new(), 0);
+        self.stream.read_all(&mut |message| match serde_json::from_slice::<Snapshot>(
+            &message.payload,
+        ) {
+            Ok(copy) if kept.contains(&copy.checksum) && copy.verify().is_ok() => {
+                published.insert(copy.checksum);
+            }
+            _ => altered += 1,
+        })?;
+        Ok((published, altered))
+    }
+}
+
+/// The last place of the grid.
+fn place(at: Timestamp) -> i64 {
+    at.as_millis().saturating_sub(length(NOON)).div_euclid(length(EVERY))
+}
+
+/// The trading day that ended last.
+fn day(at: Timestamp) -> i64 {
+    at.as_millis().saturating_sub(length(DAY_END)).div_euclid(length(DAY))
+}
+
+fn size(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
