@@ -10,10 +10,7 @@ use std::{
 
 use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::DeadLetterStore;
-use backstop_error_taxonomy::{
-    Action, Classify, Component, Decision, Policy, Severity,
-    thresholds::{Counted, EventCounts},
-};
+use backstop_error_taxonomy::{Policy, thresholds::EventCounts};
 use backstop_position_ledger::{Account, Amount, InstrumentId, order::Event, pnl::Store};
 use backstop_reconciliation_strategies::{
     Report as Comparison,
@@ -27,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::{Accounts, Books},
-    alerts::{Alert, Alerts},
+    alerts::Alerts,
     chance::Chance,
     closing,
     consume::Consume,
@@ -35,7 +32,7 @@ use crate::{
     duties,
     fill::Repeats,
     guard::{CallError, Guard, Submitting},
-    halt::{Called, Cause, Halt, Halts},
+    halt::{Halt, Halts},
     ids::Ids,
     letters::{Committing, Letters},
     market::{Bar, Feed, Instrument},
@@ -46,11 +43,12 @@ use crate::{
     snapshots::{Publishing, Snapshots, Stream},
     startup,
     strategy::{Strategies, Style, Target},
-    trouble::{self, Trouble},
+    trouble::Trouble,
     venue::{Trade, Venue, VenueError},
     watch::Watch,
 };
 
+mod remedy;
 mod stop;
 
 pub use stop::Stop;
@@ -258,54 +256,6 @@ impl Host {
     /// Has every instrument looked at.
     pub fn nudge_all(&self) {
         self.nudges.iter().for_each(Nudge::raise);
-    }
-
-    /// Does what the policy says about something that the host found.
-    pub fn meet(&self, trouble: Trouble, text: String) {
-        let site = trouble.site();
-        let decision = self.policy.decide(trouble.class(), &site);
-        self.carry_out(&decision, (trouble.name(), site.component), trouble.cause(), text);
-    }
-
-    /// Tells a human, or stops trading until one has looked, if that was decided.
-    ///
-    /// `what` is the alert's stable word and the component whose events are counted.
-    pub fn carry_out(
-        &self,
-        decision: &Decision<'_>,
-        what: (&'static str, Component),
-        cause: Cause,
-        text: String,
-    ) {
-        let halts = decision.action == Action::Halt;
-        if !halts && decision.action != Action::Escalate {
-            return;
-        }
-        let (name, component) = what;
-        let at = self.clock.now();
-        if self.is_heard(decision, component, at) {
-            let (severity, text) = (decision.severity, text.clone());
-            self.alerts.raise(Alert { at, severity, name, text });
-        }
-        if !halts {
-            return;
-        }
-        let depth = trouble::depth(decision.halt);
-        if let Err(stop) = self.halt.call(Called { at, cause, depth, reason: text }) {
-            self.fail(stop);
-        }
-        // Resting orders are cancelled now, not when their instrument trades next.
-        self.nudge_all();
-    }
-
-    /// Whether a human hears of it: of what is critical always, else when it makes the number.
-    fn is_heard(&self, decision: &Decision<'_>, component: Component, at: Timestamp) -> bool {
-        match decision.alert_after {
-            Some(after) if decision.severity < Severity::Critical => {
-                self.counts.borrow_mut().count(component, after, at) == Counted::Reached
-            }
-            _ => true,
-        }
     }
 
     /// Posts what the host itself learned of an order.
