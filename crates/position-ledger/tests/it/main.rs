@@ -26,6 +26,8 @@ mod kills;
 #[cfg(test)]
 mod versions;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod exports;

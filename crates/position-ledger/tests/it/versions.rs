@@ -16,12 +16,12 @@ pub(crate) fn first() -> Vec<Record> {
     stored(FIRST)
 }
 
-fn bytes(digits: &str) -> Vec<u8> {
+pub(crate) fn bytes(digits: &str) -> Vec<u8> {
     let pair = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
     (0..digits.len()).step_by(2).map(pair).collect()
 }
 
-fn stored(text: &str) -> Vec<Record> {
+pub(crate) fn stored(text: &str) -> Vec<Record> {
     let record = |line: &str| {
         let parts: Vec<_> = line.split(' ').collect();
         let (previous, hash): (Digest, Digest) =
