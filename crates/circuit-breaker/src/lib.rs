@@ -32,14 +32,16 @@
 //!
 //! # What it is not
 //! It does not retry, time out, sleep or read a clock; a probe that never ends holds its slot
-//! unless the policy gives it a lease.
+//! unless the policy gives it a lease ([`Policy::probes_may_hang`] tells).
 //! It knows nothing of other processes.
 //!
 //! # Features
 //! None by default; each only adds.
 //! `bulkhead`: a limit on how many calls run at once, on tokio's semaphore.
+//! `metrics`: counters and gauges for the facade of that name.
 //! `serde`: policies, limits and snapshots as data.
 //! `tower`: the breaker as a layer.
+//! `tracing`: transitions as its events.
 //!
 //! # How it fails
 //! An impossible [`Policy`] is a [`PolicyError`] that names every setting at fault; a call that is
@@ -72,6 +74,10 @@ mod registry;
 pub mod bulkhead;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 #[cfg(feature = "serde")]
 mod kinds;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]

@@ -346,6 +346,24 @@ impl Policy {
         self
     }
 
+    /// Whether a probe that never ends would keep its slot for ever.
+    ///
+    /// So it is without a lease and without a longest half-open period: then the breaker may stay
+    /// half-open for good, unless every call it guards has a time limit of its own.
+    /// A program that cannot promise this may refuse such a policy, or warn of it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backstop_circuit_breaker::Policy;
+    ///
+    /// let policy = Policy::new(Duration::from_secs(30)).with_consecutive_failures(5);
+    /// assert!(policy.probes_may_hang());
+    /// assert!(!policy.with_probe_lease(Duration::from_secs(10)).probes_may_hang());
+    /// ```
+    pub const fn probes_may_hang(&self) -> bool {
+        self.probe_lease.is_none() && self.half_open_max.is_none()
+    }
+
     /// Every setting is possible, alone and with the others.
     ///
     /// # Errors

@@ -59,9 +59,11 @@
 //!
 //! | feature | gives |
 //! |---|---|
+//! | `metrics` | the module `metrics` with counters and gauges for the facade of that name |
 //! | `serde` | policies and budgets in the form of data, times in whole milliseconds |
 //! | `tokio` | [`SystemClock`](backstop_clock::SystemClock) sleeps on tokio's timer |
 //! | `tower` | the module `layer` with a tower layer |
+//! | `tracing` | the module `tracing` with events of runs |
 //!
 //! # Failing
 //!
@@ -96,6 +98,10 @@ mod blocking;
 pub mod hedge;
 #[cfg(feature = "tower")]
 pub mod layer;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
 mod sync;
 

@@ -50,3 +50,6 @@ mod layer;
 #[cfg(test)]
 #[cfg(all(not(loom), feature = "serde"))]
 mod stored;
+#[cfg(test)]
+#[cfg(all(not(loom), feature = "metrics", feature = "tracing", feature = "bulkhead"))]
+mod telemetry;

@@ -53,3 +53,6 @@ mod layer;
 #[cfg(test)]
 #[cfg(loom)]
 mod interleavings;
+#[cfg(test)]
+#[cfg(all(not(loom), feature = "metrics", feature = "tracing"))]
+mod telemetry;

@@ -1,0 +1,151 @@
+//! What breakers and bulkheads tell of themselves.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use ::tracing::{Level, subscriber};
+use backstop_circuit_breaker::{Breaker, Policy, bulkhead, metrics, tracing};
+use backstop_clock::{Clock, ManualClock, Timestamp};
+use backstop_testkit::metrics::Recorded;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// A breaker that trips, lets a probe hang, rejects, and trips again.
+fn play(breaker: &Breaker, clock: &ManualClock) {
+    let now = || clock.instant();
+    breaker.admit(now).unwrap().failure(now);
+    assert!(breaker.admit(now).is_err());
+    drop(breaker.admit_priority(now).unwrap());
+    clock.advance(ms(100));
+    let hung = breaker.admit(now).unwrap();
+    clock.advance(ms(50));
+    let next = breaker.admit(now).unwrap();
+    hung.success(now);
+    assert!(breaker.admit(now).is_err());
+    next.failure(now);
+    clock.advance(ms(40));
+}
+
+fn policy() -> Policy {
+    let policy = Policy::new(ms(100)).with_consecutive_failures(1).with_probe_lease(ms(50));
+    policy.with_count_window(4)
+}
+
+#[test]
+fn events_and_totals_become_counters_and_gauges() {
+    let recorded = Recorded::default();
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    ::metrics::with_local_recorder(&recorded, || {
+        let breaker = Breaker::new(policy())
+            .unwrap()
+            .with_listener(|breaker, event| metrics::observe("venue", breaker, event));
+        play(&breaker, &clock);
+        for _ in 0..2 {
+            metrics::publish("venue", &breaker, || clock.instant());
+        }
+    });
+    let of =
+        |name: &str, labels: &str| recorded.value(&format!("circuit_breaker_{name}{{{labels}}}"));
+    for (name, labels, value) in [
+        ("transitions_total", "breaker=venue,from=closed,to=open", 1.0),
+        ("transitions_total", "breaker=venue,from=open,to=half_open", 1.0),
+        ("transitions_total", "breaker=venue,from=half_open,to=open", 1.0),
+        ("thresholds_total", "breaker=venue,rule=consecutive_failures", 1.0),
+        ("calls_total", "breaker=venue,outcome=rejected", 2.0),
+        ("calls_total", "breaker=venue,outcome=would_reject", 0.0),
+        ("calls_total", "breaker=venue,outcome=prioritized", 1.0),
+        ("calls_total", "breaker=venue,outcome=stale", 1.0),
+        ("opened_total", "breaker=venue", 2.0),
+        ("probes_reclaimed_total", "breaker=venue", 1.0),
+        ("state", "breaker=venue,state=open", 1.0),
+        ("state", "breaker=venue,state=closed", 0.0),
+        ("state", "breaker=venue,state=half_open", 0.0),
+        ("verdicts", "breaker=venue,outcome=failure", 1.0),
+        ("verdicts", "breaker=venue,outcome=success", 0.0),
+        ("verdicts", "breaker=venue,outcome=slow", 0.0),
+        ("probes_in_flight", "breaker=venue", 0.0),
+        ("open_seconds", "breaker=venue", 0.06),
+    ] {
+        assert_eq!(of(name, labels), Some(value), "{name} {labels}");
+    }
+    let states = recorded.names().into_iter().filter(|name| name.contains("_state{")).count();
+    assert_eq!(states, 6);
+}
+
+#[test]
+fn a_bulkhead_shows_who_runs_and_who_did_not_get_in() {
+    let recorded = Recorded::default();
+    ::metrics::with_local_recorder(&recorded, || {
+        let bulkhead = bulkhead::Bulkhead::new(bulkhead::Limits::new(1)).unwrap();
+        let slot = bulkhead.try_enter().unwrap();
+        assert!(bulkhead.try_enter().is_err());
+        metrics::publish_bulkhead("venue", &bulkhead);
+        drop(slot);
+    });
+    for (name, value) in [
+        ("bulkhead_calls{bulkhead=venue,state=running}", 1.0),
+        ("bulkhead_calls{bulkhead=venue,state=waiting}", 0.0),
+        ("bulkhead_calls_total{bulkhead=venue,outcome=full}", 1.0),
+        ("bulkhead_calls_total{bulkhead=venue,outcome=waited}", 0.0),
+        ("bulkhead_calls_total{bulkhead=venue,outcome=timed_out}", 0.0),
+    ] {
+        assert_eq!(recorded.value(name), Some(value), "{name}");
+    }
+}
+
+/// Lines that a subscriber writes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn transitions_are_logged_as_loud_as_they_are_bad() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::DEBUG)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    subscriber::with_default(subscriber, || {
+        let breaker =
+            Breaker::new(policy()).unwrap().with_listener(|_, event| tracing::log("venue", event));
+        play(&breaker, &clock);
+        breaker.reset();
+        breaker.force_open();
+    });
+    let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = written.lines().map(str::trim_start).collect();
+    let starts = [
+        ("DEBUG", "rule=consecutive_failures"),
+        ("WARN", "from=closed to=open period=1 success=0 failure=1"),
+        ("INFO", "from=open to=half_open"),
+        ("WARN", "took the slot of a hung probe"),
+        ("WARN", "from=half_open to=open"),
+        ("INFO", "from=open to=closed"),
+        ("WARN", "from=closed to=forced_open"),
+    ];
+    assert_eq!(lines.len(), starts.len(), "{written}");
+    for (line, (level, part)) in lines.iter().zip(starts) {
+        let fits =
+            line.starts_with(level) && line.contains(part) && line.contains("breaker=\"venue\"");
+        assert!(fits, "{line}\nwithout {level} {part}");
+    }
+}
