@@ -235,6 +235,15 @@ fn rejected(criterion: &mut Criterion) {
 fn on_futures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("breaker_async");
     on_threads(&mut group, "bare", || pollster::block_on(async { call() }).is_ok());
+    // Of the one above nothing is left; this one has something to keep across an await.
+    on_threads(&mut group, "bare_kept", || {
+        pollster::block_on(async {
+            let answer = call();
+            black_box(ready(())).await;
+            answer
+        })
+        .is_ok()
+    });
     let ours = breaker(policy().with_count_window(WINDOW.into()).with_failure_rate(0.5));
     let now = given();
     on_threads(&mut group, "backstop", || {

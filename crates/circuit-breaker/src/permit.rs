@@ -133,7 +133,9 @@ impl<B: Borrow<Breaker>> Permit<B> {
         }
     }
 
-    #[inline]
+    /// Apart from the usual way, so that that is small enough to be part of its caller.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn settle_failed(&mut self, error: &impl Classify, now: impl FnOnce() -> Instant) {
         let class = error.class();
         let breaker = self.breaker.borrow();

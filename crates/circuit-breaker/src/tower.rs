@@ -19,7 +19,6 @@
 //! ```
 
 use std::{
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -122,29 +121,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Running { future, permit, clock } => {
-                let panicking = OnPanic { permit, clock };
-                let result = future.poll(cx);
-                // The guard holds references only, so nothing is lost.
-                mem::forget(panicking);
-                let result = ready!(result);
-                permit.settle_by(&result, || clock.instant());
+                let now = || clock.instant();
+                let result = ready!(permit.watch(now, || future.poll(cx)));
+                permit.settle_by(&result, now);
                 Poll::Ready(result.map_err(CallError::Failed))
             }
             StateProjection::Rejected { rejection } => {
                 Poll::Ready(Err(CallError::Rejected(*rejection)))
             }
         }
-    }
-}
-
-/// Books a panic at once: whoever catches it may drop the future much later, in peace.
-struct OnPanic<'c, C: Clock> {
-    permit: &'c mut Permit,
-    clock: &'c C,
-}
-
-impl<C: Clock> Drop for OnPanic<'_, C> {
-    fn drop(&mut self) {
-        self.permit.settle_dropped(|| self.clock.instant());
     }
 }

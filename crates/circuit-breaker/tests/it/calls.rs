@@ -2,9 +2,9 @@
 
 use std::{
     error::Error as _,
-    future::pending,
+    future::{Ready, pending},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -123,4 +123,42 @@ fn a_cancelled_call_gives_its_slot_back() {
     assert_eq!((breaker.state(), breaker.counts(now).total()), (State::HalfOpen, 0));
     breaker.call(now, || Ok::<_, Error>(())).unwrap();
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn an_asynchronous_call_asks_when_it_is_polled_first() {
+    let (breaker, clock) = breaker();
+    let now = || clock.instant();
+    let late = breaker.call_async(now, async || -> Result<(), Error> {
+        panic!("an open breaker sends nothing");
+    });
+    assert!(breaker.call(now, fails(Kind::Timeout)).is_err());
+    assert!(matches!(pollster::block_on(late), Err(CallError::Rejected(_))));
+    assert_eq!(breaker.totals().rejected, 1);
+}
+
+#[test]
+fn a_panic_on_the_way_is_booked_at_once_even_if_the_future_lives_on() {
+    type Answer = Result<(), Error>;
+    fn panics<T>() -> T {
+        resume_unwind(Box::new("the call panics"))
+    }
+    let (one, clock) = breaker();
+    let now = || clock.instant();
+    let call = one.call_async(now, panics::<Ready<Answer>>);
+    outlive_a_panic(pin!(call), &one);
+    assert_eq!(one.open_left(now), Some(OPEN_TIME));
+
+    let (other, clock) = breaker();
+    let now = || clock.instant();
+    let call = other.call_async(now, async || panics::<Answer>());
+    outlive_a_panic(pin!(call), &other);
+    assert_eq!(other.open_left(now), Some(OPEN_TIME));
+}
+
+fn outlive_a_panic<F: Future>(mut call: Pin<&mut F>, breaker: &Breaker) {
+    let mut context = Context::from_waker(Waker::noop());
+    let polled = catch_unwind(AssertUnwindSafe(|| drop(call.as_mut().poll(&mut context))));
+    assert!(polled.is_err());
+    assert_eq!((breaker.state(), breaker.totals().opened), (State::Open, 1));
 }
