@@ -1,11 +1,13 @@
 //! What the venue says of a fill later: busts and corrections.
 
+use std::cmp::Ordering;
+
 use crate::amount::Amount;
 use crate::archive::{Kept, Place};
 use crate::books::Books;
 use crate::change::Undo;
 use crate::entry::Entry;
-use crate::error::{AppendError, Invalid};
+use crate::error::{AppendError, Difference, Invalid};
 use crate::fill::{Correction, Void};
 use crate::order::Order;
 use crate::posting::Posting;
@@ -79,7 +81,7 @@ impl Books {
         &mut self,
         entry: &Entry,
         correction: &Correction,
-    ) -> Result<(), AppendError> {
+    ) -> Result<Posting, AppendError> {
         let terms = self.find_instrument(&correction.instrument)?;
         terms.check_price("price", correction.price)?;
         correction.cost.map_or(Ok(()), |cost| terms.check_cost(cost))?;
@@ -92,9 +94,23 @@ impl Books {
         if amended.voided == kept.quantity {
             return Err(AppendError::VoidedTrade(correction.trade_id.clone()));
         }
-        amended.restated = Some((correction.price, correction.cost));
+        let now = (correction.price, correction.cost);
+        if let Some((held, offered)) = amended.revision.zip(correction.revision) {
+            match offered.cmp(&held) {
+                Ordering::Less => {
+                    let trade_id = correction.trade_id.clone();
+                    return Err(AppendError::StaleCorrection { trade_id, held, offered });
+                }
+                Ordering::Equal if amended.restated == Some(now) => return Ok(Posting::Duplicate),
+                Ordering::Equal => return Ok(Posting::Conflict(difference(&amended, correction))),
+                Ordering::Greater => {}
+            }
+        }
+        amended.restated = Some(now);
+        amended.revision = correction.revision.or(amended.revision);
         self.amend(place, amended);
-        self.rederive_fill(&kept)
+        self.rederive_fill(&kept)?;
+        Ok(Posting::Applied)
     }
 
     fn amend(&mut self, place: Place, amended: Amended) {
@@ -108,4 +124,15 @@ impl Books {
         }
         Ok(())
     }
+}
+
+/// What differs between two words of the venue that bear the same revision.
+fn difference(amended: &Amended, offered: &Correction) -> Difference {
+    let (price, cost) = amended.restated.unwrap_or_default();
+    if price != offered.price {
+        return Difference::new("price", &price, &offered.price);
+    }
+    let shown =
+        |cost: Option<Amount>| cost.map_or_else(|| "none".to_owned(), |cost| cost.to_string());
+    Difference::new("cost", &shown(cost), &shown(offered.cost))
 }

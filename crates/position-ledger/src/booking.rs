@@ -20,7 +20,7 @@ use crate::posting::{Posting, desk_of};
 use crate::rules::{Method, Sequencing};
 use crate::settling::Sums;
 use crate::slots::{Amended, Desk, Op, Track};
-use crate::state::{Birth, Sink, State, Trade, Traded, of};
+use crate::state::{Birth, Choice, Sink, State, Trade, Traded, of};
 
 /// Lots that one fill can name.
 const LOTS_MAX: usize = 1_000;
@@ -118,15 +118,18 @@ fn first_of(lots: Vec<LotChoice>, mut left: Amount) -> Result<Vec<LotChoice>, Ap
 
 impl State {
     /// Books what counts of a fill: the trade, then its fee.
+    ///
+    /// A share takes the lots that the deal names as far as it has them.
     pub(crate) fn deal(
         &mut self,
-        terms: &Instrument,
+        (terms, is_share): (&Instrument, bool),
         deal: &Deal<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Traded, AppendError> {
         if deal.quantity.is_zero() {
             return Ok(Traded::default());
         }
+        let choice = if is_share { Choice::Preferred } else { Choice::Strict };
         let (sequence, at) = (deal.sequence, deal.at);
         let age = key(terms, sequence, at);
         let trade = Trade {
@@ -135,7 +138,7 @@ impl State {
             price: deal.price,
             value: deal.cost,
             base_fee: deal.base_fee(terms),
-            lots: (terms.method() == Method::Specific).then_some(&*deal.lots),
+            lots: (terms.method() == Method::Specific).then(|| choice(&deal.lots)),
             opening: Birth { sequence, at, trade_id: Some(deal.trade_id), age },
         };
         let traded = self.trade(terms, &trade, sink)?;
@@ -174,6 +177,7 @@ impl Books {
                 Some(difference) => Posting::Conflict(difference),
             });
         }
+        self.check_apart(entry)?;
         if !self.fills.has_room() {
             return Err(AppendError::Full);
         }
@@ -182,20 +186,30 @@ impl Books {
             None => self.add_pair(&entry.account, terms, number.unwrap_or_default()),
         };
         let voided = self.take_waiting(pair, fill)?;
-        let slot = self.slot_at(pair, fill.leg.as_ref());
+        let slot = self.slot_at(pair, fill.leg.as_ref())?;
         let desk = self.fill_order(entry, fill, voided)?;
-        let share = self.share_for(slot, &desk);
+        let share = self.share_for(slot, &desk)?;
         let place = self.keep((sequence, entry), fill, (pair, slot, share))?;
         let is_void = voided == fill.quantity;
         if !voided.is_zero() {
             // A row that is taken back takes this with it.
-            let amended = Amended { voided, restated: None };
+            let amended = Amended { voided, ..Amended::default() };
             self.amended.insert(place, amended);
         }
         let deal = Deal::of_fill((sequence, entry.at), fill, terms);
         let deal = deal.amend(self.amended.get(&place).filter(|_| !voided.is_zero()), terms)?;
-        for slot in [Some(slot), share].into_iter().flatten() {
-            self.book_deal(slot, place, &deal, terms)?;
+        let slots = [Some(slot), share];
+        let mut in_order = true;
+        // Both have it before either is derived again, since a transfer may tie them.
+        for slot in slots.into_iter().flatten() {
+            in_order &= self.add_op(slot, Op::Fill(place), terms, (sequence, entry.at));
+        }
+        for slot in slots.into_iter().flatten() {
+            if in_order {
+                self.book_deal(slot, &deal, terms)?;
+            } else {
+                self.rederive(slot)?;
+            }
         }
         Ok(if is_void { Posting::Voided } else { Posting::Applied })
     }
@@ -319,23 +333,18 @@ impl Books {
         Ok(place)
     }
 
-    /// Books a deal on a position or a share: at its end, or where it belongs by time.
+    /// Books a deal at the end of a position or a share.
     fn book_deal(
         &mut self,
         number: u32,
-        place: Place,
         deal: &Deal<'_>,
         terms: &Instrument,
     ) -> Result<(), AppendError> {
-        let in_order = self.add_op(number, Op::Fill(place), terms, (deal.sequence, deal.at));
-        if !in_order {
-            return self.rederive(number);
-        }
         let Some(slot) = self.slots.get_mut(index(number)) else { return Ok(()) };
         let before = Sums::of(&slot.state);
         self.trail.holdings.push((number, slot.state.holding, slot.state.trades));
         let mut sink = Sink::of(&mut self.trail.rest, number);
-        slot.state.deal(terms, deal, &mut sink)?;
+        slot.state.deal((terms, slot.main.is_some()), deal, &mut sink)?;
         if slot.main.is_some() {
             return Ok(());
         }

@@ -19,7 +19,7 @@ use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::order::{Order, Status};
 use crate::position::Position;
 use crate::rules::Contract;
-use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot};
+use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot, Told};
 
 /// Positions, balances, orders and fills at one point of a journal.
 ///
@@ -49,6 +49,8 @@ pub struct Books {
     pub(crate) waiting: HashMap<WaitingKey, Option<Amount>>,
     /// What changed positions besides fills.
     pub(crate) deeds: Vec<Deed>,
+    /// Actions that may concern positions which are not there yet.
+    pub(crate) told: Vec<Told>,
     pub(crate) adjustments: Vec<Adjustment>,
     /// The content of entries that are not fills or news of orders, by what identifies them.
     pub(crate) noted: HashMap<NoteKey, Digest>,
@@ -74,6 +76,7 @@ impl Clone for Books {
             choices: self.choices.clone(),
             waiting: self.waiting.clone(),
             deeds: self.deeds.clone(),
+            told: self.told.clone(),
             adjustments: self.adjustments.clone(),
             noted: self.noted.clone(),
             isolated: self.isolated.clone(),
@@ -97,6 +100,7 @@ impl PartialEq for Books {
             && self.choices == other.choices
             && self.waiting == other.waiting
             && self.deeds == other.deeds
+            && self.told == other.told
             && self.adjustments == other.adjustments
             && self.noted == other.noted
             && self.isolated == other.isolated
@@ -128,6 +132,7 @@ impl Books {
             choices: HashMap::new(),
             waiting: HashMap::new(),
             deeds: Vec::new(),
+            told: Vec::new(),
             adjustments: Vec::new(),
             noted: HashMap::new(),
             isolated: BTreeMap::new(),
@@ -195,6 +200,8 @@ impl Books {
     /// Every share is netted on its own, by the same method as the position.
     /// Quantities of shares add up to the position where every entry names its strategy;
     /// so do profits, realized and unrealized together, at the same mark.
+    /// A transfer takes with it the cost of the position here, and that of the share there: profits then add up over all
+    /// accounts.
     pub fn shares(&self) -> Vec<Position<'_>> {
         let mut shares: Vec<_> = self
             .positions()

@@ -25,6 +25,7 @@ pub(crate) enum Undo {
     BalanceAdded,
     FillKept(Place),
     DeedAdded,
+    ToldAdded,
     /// An operation at a place in the history of a slot.
     OpAdded(u32, usize),
     Fee(u32, usize, Amount),
@@ -103,6 +104,7 @@ impl Books {
                 drop((self.choices.remove(&place), self.amended.remove(&place)));
             }
             Undo::DeedAdded => drop(self.deeds.pop()),
+            Undo::ToldAdded => drop(self.told.pop()),
             Undo::Order(order_id, before) => self.put_order(order_id, before),
             Undo::Amended(place, before) => {
                 match before {

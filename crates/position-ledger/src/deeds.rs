@@ -14,9 +14,10 @@ use crate::entry::Entry;
 use crate::error::{AppendError, Invalid};
 use crate::instrument::Instrument;
 use crate::name::{Account, LegId};
+use crate::places::check_leg;
 use crate::posting::desk_of;
-use crate::rules::Contract;
-use crate::slots::{Deed, Desk, Op, What};
+use crate::rules::{Contract, Mode, Sequencing};
+use crate::slots::{Deed, Desk, Op, Told, What};
 
 impl Books {
     /// Books an action on every position it reaches, and on all shares in them.
@@ -27,13 +28,19 @@ impl Books {
         action: &Action,
     ) -> Result<(), AppendError> {
         let terms = self.find_instrument(&action.instrument)?.clone();
-        check_act(&terms, &action.act)?;
+        self.check_act(&terms, action)?;
         let account = match action.reach {
             Reach::Account => Some(&entry.account),
             Reach::Everyone => None,
         };
         let reached = self.reached(&terms, account, action.leg.as_ref());
         let when = (sequence, entry.at);
+        if terms.sequencing() == Sequencing::EventTime {
+            let deed = u32::try_from(self.deeds.len()).map_err(|_full| AppendError::Full)?;
+            let (account, action) = (account.cloned(), action.clone());
+            self.told.push(Told { sequence, at: entry.at, account, action, deed });
+            self.trail.rest.push(Undo::ToldAdded);
+        }
         let what = match &action.act {
             Act::Settlement { price } => What::Settle(*price),
             Act::Split(split) => What::Split(*split),
@@ -46,6 +53,39 @@ impl Books {
         self.do_deed(when, &reached, what)
     }
 
+    /// Puts into the history of a new position or share what happened to its instrument before anybody knew of it.
+    ///
+    /// Nothing was held then; but where event time decides, what comes late may come before it.
+    pub(crate) fn catch_up_on_actions(&mut self, number: u32) -> Result<(), AppendError> {
+        if self.told.is_empty() {
+            return Ok(());
+        }
+        let Some((slot, pair)) =
+            self.slot(number).and_then(|slot| Some((slot, self.pair(slot.pair)?)))
+        else {
+            return Ok(());
+        };
+        let concerns = |told: &&Told| {
+            told.action.instrument == pair.id
+                && told.account.as_ref().is_none_or(|account| *account == pair.account)
+                && (told.action.leg.is_none() || told.action.leg == slot.leg)
+        };
+        let all: Vec<_> = self.told.iter().filter(concerns).cloned().collect();
+        let terms = self.find_instrument(&pair.id.clone())?.clone();
+        for Told { sequence, at, action, deed, .. } in all {
+            if let Act::Delivery { price, into } = &action.act {
+                let into = self.find_instrument(into)?.clone();
+                self.deliver((sequence, at), &[number], *price, &into)?;
+                continue;
+            }
+            self.add_op(number, Op::Deed(deed), &terms, (sequence, at));
+            if self.deeds.get(index(deed)).is_some_and(|deed| deed.what.is_tie()) {
+                self.link(number);
+            }
+        }
+        Ok(())
+    }
+
     /// The positions of an instrument, of one account or all, one leg or all, each followed by the shares in it.
     fn reached(
         &self,
@@ -56,11 +96,16 @@ impl Books {
         let pairs = self.pairs.iter().filter(|pair| {
             pair.id == *terms.id() && account.is_none_or(|account| pair.account == *account)
         });
-        let legs = pairs.flat_map(|pair| pair.legs.iter().copied());
-        let slots = legs.filter_map(|number| Some((number, self.slot(number)?)));
+        let legs = pairs.flat_map(|pair| pair.legs.iter().map(|number| (&pair.account, *number)));
+        let slots =
+            legs.filter_map(|(account, number)| Some((account, number, self.slot(number)?)));
+        let mut slots: Vec<_> =
+            slots.filter(|(.., slot)| leg.is_none() || slot.leg.as_ref() == leg).collect();
+        // By name: which of them was booked on first has no say.
+        slots.sort_by_key(|(account, _, slot)| (*account, &slot.leg));
+        let slots = slots.into_iter();
         slots
-            .filter(|(_, slot)| leg.is_none() || slot.leg.as_ref() == leg)
-            .flat_map(|(number, slot)| std::iter::once(number).chain(slot.desks.iter().copied()))
+            .flat_map(|(_, number, slot)| std::iter::once(number).chain(slot.desks.iter().copied()))
             .collect()
     }
 
@@ -77,7 +122,7 @@ impl Books {
             let (pair, desk, main) = (slot.pair, slot.desk.clone(), slot.main);
             let Some(account) = self.pair(pair).map(|pair| pair.account.clone()) else { continue };
             let underlying = self.slot_for(&account, into, None)?;
-            let to = if main.is_some() { self.share_for(underlying, &desk) } else { None };
+            let to = if main.is_some() { self.share_for(underlying, &desk)? } else { None };
             let to = to.unwrap_or(underlying);
             self.do_deed(when, &[from, to], What::Deliver { from, to, price })?;
         }
@@ -100,12 +145,11 @@ impl Books {
         let from = self.slot_for(&entry.account, &terms, leg)?;
         let to = self.slot_for(&moved.to, &terms, leg)?;
         let desk = desk_of(entry);
-        let shares = self.share_for(from, &desk).zip(self.share_for(to, &desk));
-        for (from, to) in [Some((from, to)), shares].into_iter().flatten() {
-            let what = What::Move { from, to, quantity };
-            self.do_deed((sequence, entry.at), &[from, to], what)?;
-        }
-        Ok(())
+        let shares = self.share_for(from, &desk)?.zip(self.share_for(to, &desk)?);
+        let slots = [Some((from, to)), shares].into_iter().flatten();
+        let slots: Vec<_> = slots.flat_map(|(from, to)| [from, to]).collect();
+        let what = What::Move { from, to, shares, quantity };
+        self.do_deed((sequence, entry.at), &slots, what)
     }
 
     pub(crate) fn repair(
@@ -118,7 +162,7 @@ impl Books {
         Invalid::unless_not_zero("change", repair.change)?;
         terms.check_price("price", repair.price)?;
         let slot = self.slot_for(&entry.account, &terms, repair.leg.as_ref())?;
-        let slots = self.with_share(slot, &desk_of(entry));
+        let slots = self.with_share(slot, &desk_of(entry))?;
         self.do_deed((sequence, entry.at), &slots, What::Adjust(repair.change, repair.price))
     }
 
@@ -132,13 +176,13 @@ impl Books {
         Invalid::unless_not_zero("quantity", opening.quantity)?;
         terms.check_cost(opening.cost)?;
         let slot = self.slot_for(&entry.account, &terms, opening.leg.as_ref())?;
-        let slots = self.with_share(slot, &desk_of(entry));
+        let slots = self.with_share(slot, &desk_of(entry))?;
         self.do_deed((sequence, entry.at), &slots, What::Open(opening.quantity, opening.cost))
     }
 
-    fn with_share(&mut self, slot: u32, desk: &Desk) -> Vec<u32> {
-        let share = self.share_for(slot, desk);
-        [Some(slot), share].into_iter().flatten().collect()
+    fn with_share(&mut self, slot: u32, desk: &Desk) -> Result<Vec<u32>, AppendError> {
+        let share = self.share_for(slot, desk)?;
+        Ok([Some(slot), share].into_iter().flatten().collect())
     }
 
     /// Keeps a deed, and books it on the positions it concerns: at their end, or where it belongs by time.
@@ -149,7 +193,7 @@ impl Books {
         what: What,
     ) -> Result<(), AppendError> {
         let number = u32::try_from(self.deeds.len()).map_err(|_full| AppendError::Full)?;
-        let links = matches!(what, What::Move { .. } | What::Deliver { .. });
+        let links = what.is_tie();
         self.deeds.push(Deed { sequence, at, what });
         self.trail.rest.push(Undo::DeedAdded);
         let instruments = Arc::clone(&self.instruments);
@@ -196,24 +240,48 @@ impl Books {
     }
 }
 
-fn check_act(terms: &Instrument, act: &Act) -> Result<(), Invalid> {
-    match act {
-        Act::Settlement { price } => terms.check_price("price", *price),
-        Act::Delivery { price, into } => {
-            if into == terms.id() || terms.contract() == Contract::Spot {
-                return Err(Invalid::new("into", into, "be what a contract delivers"));
-            }
-            terms.check_price("price", *price)
+impl Books {
+    fn check_act(&self, terms: &Instrument, action: &Action) -> Result<(), AppendError> {
+        if action.leg.is_some() {
+            check_leg(terms, action.leg.as_ref())?;
         }
-        Act::Dividend { .. } => Ok(()),
-        Act::Split(Split { new, old, in_lieu }) => {
-            Invalid::unless_positive("new", *new)?;
-            Invalid::unless_positive("old", *old)?;
-            if let Some(in_lieu) = in_lieu {
-                Invalid::unless_positive("whole", in_lieu.whole)?;
-                terms.check_price("cash_in_lieu_price", in_lieu.price)?;
+        match &action.act {
+            Act::Settlement { price } => terms.check_price("price", *price)?,
+            Act::Delivery { price, into } => {
+                let into = self.find_instrument(into)?;
+                check_delivery(terms, into)?;
+                terms.check_price("price", *price)?;
             }
-            Ok(())
+            Act::Dividend { .. } => {}
+            Act::Split(Split { new, old, in_lieu }) => {
+                Invalid::unless_positive("new", *new)?;
+                Invalid::unless_positive("old", *old)?;
+                if let Some(in_lieu) = in_lieu {
+                    Invalid::unless_positive("whole", in_lieu.whole)?;
+                    terms.check_price("cash_in_lieu_price", in_lieu.price)?;
+                }
+            }
         }
+        Ok(())
     }
+}
+
+/// A linear contract delivers units of a spot pair that is priced in the currency it settles in.
+fn check_delivery(terms: &Instrument, into: &Instrument) -> Result<(), Invalid> {
+    if terms.contract() != Contract::Linear {
+        return Err(Invalid::new("instrument", terms.id(), "be a linear contract to be delivered"));
+    }
+    let is_underlying = terms.base().is_none_or(|base| into.base() == Some(base));
+    let rule = if into.contract() != Contract::Spot {
+        "be a spot pair"
+    } else if into.quote() != terms.settlement() || !is_underlying {
+        "be priced in what the contract settles in, and be of what it is on"
+    } else if into.mode() == Mode::Hedging {
+        "be netted, since a delivery names no leg"
+    } else if into.sequencing() != terms.sequencing() {
+        "count in the same order as the contract"
+    } else {
+        return Ok(());
+    };
+    Err(Invalid::new("into", into.id(), rule))
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use backstop_clock::Timestamp;
 
+use crate::action::Split;
 use crate::amount::Amount;
 use crate::archive::Place;
 use crate::booking::{Deal, key};
@@ -15,6 +16,7 @@ use crate::change::{Undo, index};
 use crate::error::{AmountError, AppendError, Invalid};
 use crate::fill::{Legs, Side, TradeId};
 use crate::instrument::Instrument;
+use crate::lots::Parts;
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::position::Figures;
 use crate::rules::Sequencing;
@@ -98,7 +100,8 @@ impl Books {
         while let Some(number) = found.get(next).copied() {
             next = next.saturating_add(1);
             let Some(slot) = self.slot(number).filter(|slot| slot.is_linked) else { continue };
-            let mut others: Vec<_> = slot.ops.iter().flat_map(|op| self.ends_of(op)).collect();
+            let ends = slot.ops.iter().flat_map(|op| self.ends_of(op, number));
+            let mut others: Vec<_> = ends.collect();
             others.retain(|other| !found.contains(other));
             others.sort_unstable();
             others.dedup();
@@ -107,15 +110,24 @@ impl Books {
         found
     }
 
-    /// The positions that an operation ties together.
-    fn ends_of(&self, op: Op) -> Vec<u32> {
+    /// The positions and shares that an operation of a slot ties together, first that which it is run from.
+    fn ends_of(&self, op: Op, slot: u32) -> Vec<u32> {
         let deed = match op {
             Op::Deed(number) => self.deeds.get(index(number)),
             Op::Fill(_) => None,
         };
         match deed.map(|deed| &deed.what) {
-            Some(What::Move { from, to, .. } | What::Deliver { from, to, .. }) => vec![*from, *to],
-            _ => Vec::new(),
+            Some(What::Deliver { from, to, .. }) => vec![*from, *to],
+            Some(What::Move { from, to, shares, .. }) => {
+                let shares = shares.iter().flat_map(|(from, to)| [*from, *to]);
+                [*from, *to].into_iter().chain(shares).collect()
+            }
+            Some(What::Split(_)) => {
+                let main = self.slot(slot).and_then(|slot| slot.main).unwrap_or(slot);
+                let desks = self.slot(main).into_iter().flat_map(|slot| slot.desks.iter().copied());
+                std::iter::once(main).chain(desks).collect()
+            }
+            _ => vec![slot],
         }
     }
 
@@ -146,8 +158,11 @@ impl Books {
             };
             ops.extend(slot.ops.iter().map(|op| (self.op_key(op, terms), *number, op)));
         }
-        // Stable, so that operations of one entry keep their order.
-        ops.sort_by_key(|(key, ..)| *key);
+        // Deeds of one entry in the order in which they were done, whichever slot this began with.
+        ops.sort_by_key(|(key, _, op)| {
+            let deed = if let Op::Deed(number) = op { Some(*number) } else { None };
+            (*key, deed)
+        });
         for (_, number, op) in ops {
             self.run(&mut states, number, op, watch)?;
         }
@@ -173,22 +188,19 @@ impl Books {
             Op::Deed(number) => self.deeds.get(index(number)),
         };
         let Some(deed) = deed else { return Ok(()) };
-        let tied = match &deed.what {
-            What::Move { from, to, .. } | What::Deliver { from, to, .. } => Some((*from, *to)),
-            _ => None,
-        };
-        // Both ends have it in their history; it is run once, from where it starts.
-        if tied.is_some_and(|(from, _)| from != owner) {
+        // All ends have it in their history; it is run once, from where it starts.
+        let ends = self.ends_of(op, owner);
+        if ends.first() != Some(&owner) {
             return Ok(());
         }
-        let ends = [Some(owner), tied.map(|(_, to)| to)];
-        let mut earlier = Vec::with_capacity(2);
-        for slot in ends.into_iter().flatten() {
-            earlier.push((slot, state_of(states, slot)?.holding));
+        let mut earlier = Vec::with_capacity(ends.len());
+        for slot in &ends {
+            earlier.push((*slot, state_of(states, *slot)?.holding));
         }
-        match tied {
-            Some((_, to)) => self.run_tied(states, (owner, to), deed)?,
-            None => run_deed(state_of(states, owner)?, terms, deed)?,
+        if deed.what.is_tie() {
+            self.run_tied(states, (terms, &ends), deed)?;
+        } else {
+            run_deed(state_of(states, owner)?, terms, deed)?;
         }
         for (slot, before) in earlier {
             let after = state_of(states, slot)?.holding;
@@ -208,49 +220,33 @@ impl Books {
         let Some(kept) = self.fills.get(place) else { return Ok(()) };
         let lots = self.choices.get(&place).map(|lots| &**lots).unwrap_or_default();
         let deal = Deal::of_kept(&kept, lots, terms).amend(self.amended.get(&place), terms)?;
+        let is_share = self.slot(owner).is_some_and(|slot| slot.main.is_some());
         let state = state_of(states, owner)?;
         let before = state.holding;
-        let traded = state.deal(terms, &deal, &mut Sink::none())?;
+        let traded = state.deal((terms, is_share), &deal, &mut Sink::none())?;
         let (op, after, fee) = (Op::Fill(place), state.holding, deal.fee);
         watch(&Seen { slot: owner, before, after, op, closed: traded.closed, fee });
         Ok(())
     }
 
-    /// Runs what takes from one position and gives to another.
+    /// Runs what concerns several positions or shares at once.
     fn run_tied(
         &self,
         states: &mut States,
-        (from, to): (u32, u32),
+        (terms, ends): (&Instrument, &[u32]),
         deed: &Deed,
     ) -> Result<(), AppendError> {
-        let unknown = || AppendError::Full;
-        let terms = self.terms_of(from).ok_or_else(unknown)?;
-        let target = self.terms_of(to).ok_or_else(unknown)?;
-        match deed.what {
-            What::Move { quantity, .. } => {
-                let load = state_of(states, from)?.unload(terms, quantity)?;
-                let held = state_of(states, to)?;
-                let quantity = held.holding.quantity;
-                if !quantity.is_zero() && quantity.is_negative() != load.quantity.is_negative() {
-                    let rule = "hold no position of the other side";
-                    return Err(Invalid::new("to", quantity, rule).into());
-                }
-                held.load(target, load)
+        match &deed.what {
+            What::Move { from, to, shares, quantity } => {
+                let side = move_load(states, terms, (*from, *to), (*quantity, None))?;
+                let Some(shares) = shares else { return Ok(()) };
+                move_load(states, terms, *shares, (*quantity, Some(side))).map(drop)
             }
-            What::Deliver { price, .. } => {
-                let birth = birth(terms, deed);
-                let (closed, _) = state_of(states, from)?.settle(terms, price, birth)?;
-                if closed.is_zero() {
-                    return Ok(());
-                }
-                let side = if closed.is_negative() { Side::Sell } else { Side::Buy };
-                let quantity =
-                    closed.abs().rounded_mul(terms.multiplier()).map_err(of("quantity"))?;
-                let (value, base_fee, lots) = (None, Amount::ZERO, None);
-                let opening = birth;
-                let trade = Trade { side, quantity, price, value, base_fee, lots, opening };
-                state_of(states, to)?.trade(target, &trade, &mut Sink::none()).map(drop)
+            What::Deliver { from, to, price } => {
+                let target = self.terms_of(*to).ok_or(AppendError::Full)?;
+                deliver(states, (*from, terms), (*to, target), (deed, *price))
             }
+            What::Split(split) => run_split(states, (terms, ends), deed, split),
             _ => Ok(()),
         }
     }
@@ -390,14 +386,78 @@ const fn birth<'a>(terms: &Instrument, deed: &Deed) -> Birth<'a> {
     Birth { sequence, at, trade_id: None, age: key(terms, sequence, at) }
 }
 
+/// Moves a part of a position with its cost, of the side that is given, and gives the side that was moved.
+fn move_load(
+    states: &mut States,
+    terms: &Instrument,
+    (from, to): (u32, u32),
+    (quantity, side): (Amount, Option<Side>),
+) -> Result<Side, AppendError> {
+    let load = state_of(states, from)?.unload(terms, quantity, side)?;
+    let held = state_of(states, to)?;
+    let there = held.holding.quantity;
+    if !there.is_zero() && there.is_negative() != load.quantity.is_negative() {
+        return Err(Invalid::new("to", there, "hold no position of the other side").into());
+    }
+    let side = if load.quantity.is_negative() { Side::Sell } else { Side::Buy };
+    held.load(terms, load).map(|()| side)
+}
+
+/// Closes one position at a price, and opens the other with what that stands for.
+fn deliver(
+    states: &mut States,
+    (from, terms): (u32, &Instrument),
+    (to, target): (u32, &Instrument),
+    (deed, price): (&Deed, Amount),
+) -> Result<(), AppendError> {
+    let opening = birth(terms, deed);
+    let (closed, _) = state_of(states, from)?.settle(terms, price, opening)?;
+    if closed.is_zero() {
+        return Ok(());
+    }
+    let side = if closed.is_negative() { Side::Sell } else { Side::Buy };
+    let quantity = closed.abs().rounded_mul(terms.multiplier()).map_err(of("quantity"))?;
+    let (value, base_fee, lots) = (None, Amount::ZERO, None);
+    let trade = Trade { side, quantity, price, value, base_fee, lots, opening };
+    state_of(states, to)?.trade(target, &trade, &mut Sink::none()).map(drop)
+}
+
+/// Splits a position and its shares; what is paid for fractions is that of the position.
+///
+/// Each share has its part of that, in proportion to what it holds: they still add up, in quantity and in cash.
+fn run_split(
+    states: &mut States,
+    (terms, ends): (&Instrument, &[u32]),
+    deed: &Deed,
+    split: &Split,
+) -> Result<(), AppendError> {
+    let (opening, ratio) = (birth(terms, deed), (split.new, split.old));
+    let Some((main, shares)) = ends.split_first() else { return Ok(()) };
+    let whole = state_of(states, *main)?.split(terms, &mut Parts::of(ratio), ratio)?;
+    let mut scaled = Parts::of(ratio);
+    for share in shares {
+        state_of(states, *share)?.split(terms, &mut scaled, ratio)?;
+    }
+    let Some(in_lieu) = split.in_lieu else { return Ok(()) };
+    let beyond = whole.remainder(in_lieu.whole);
+    if beyond.is_zero() {
+        return Ok(());
+    }
+    state_of(states, *main)?.cash_out(terms, (beyond, in_lieu.price), opening)?;
+    let mut cashed = Parts::of((beyond, whole));
+    for share in shares {
+        let state = state_of(states, *share)?;
+        let part = cashed.next(state.holding.quantity).map_err(of("quantity"))?;
+        state.cash_out(terms, (part, in_lieu.price), opening)?;
+    }
+    Ok(())
+}
+
 /// What a deed does to one position.
 fn run_deed(state: &mut State, terms: &Instrument, deed: &Deed) -> Result<(), AppendError> {
     let opening = birth(terms, deed);
     match &deed.what {
         What::Settle(price) => state.settle(terms, *price, opening).map(drop),
-        What::Split(split) => {
-            state.split(terms, (split.new, split.old), split.in_lieu, opening).map(drop)
-        }
         What::Dividend(per_unit) => state.dividend(*per_unit),
         What::Fee(currency, fee) => state.pay(terms, (currency, *fee), opening),
         What::Adjust(change, price) => {
@@ -408,7 +468,7 @@ fn run_deed(state: &mut State, terms: &Instrument, deed: &Deed) -> Result<(), Ap
             state.trade(terms, &trade, &mut Sink::none()).map(drop)
         }
         What::Open(quantity, cost) => state.begin(terms, (*quantity, *cost), opening),
-        What::Move { .. } | What::Deliver { .. } => Ok(()),
+        What::Split(_) | What::Move { .. } | What::Deliver { .. } => Ok(()),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Fills: what the venue traded for an account.
 
+use std::fmt;
+
 use backstop_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::amount::Amount;
 use crate::error::AmountError;
+use crate::lots::Lot;
 use crate::name::{Account, Currency, InstrumentId, LegId, Text};
 
 pub use crate::name::TradeId;
@@ -105,13 +108,67 @@ pub struct Fill {
 }
 
 /// A part of a closing fill, and the lot it closes.
+///
+/// # Examples
+///
+/// ```
+/// use backstop_position_ledger::Amount;
+/// use backstop_position_ledger::fill::{LotChoice, LotName, TradeId};
+///
+/// let bought = LotChoice::of_trade(TradeId::new("t1")?, Amount::ONE);
+/// assert_eq!(bought.lot.to_string(), "t1");
+/// // What an opening, a delivery or a repair began is named by its entry.
+/// assert_eq!(LotChoice::of_entry(7, Amount::ONE).lot, LotName::Entry(7));
+/// # Ok::<(), backstop_position_ledger::error::NameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LotChoice {
-    /// The fill that opened the lot.
-    pub trade_id: TradeId,
+    /// The lot; where several bear the name, such as parts of one that was transferred, the oldest first.
+    pub lot: LotName,
     /// How much of it, above zero.
     pub quantity: Amount,
+}
+
+/// What a lot is called by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LotName {
+    /// The trade that opened it.
+    Trade(TradeId),
+    /// The sequence number of the entry that opened it, trade or not.
+    Entry(u64),
+}
+
+impl LotName {
+    /// Whether it is the name of a lot.
+    pub(crate) fn is_of(&self, lot: &Lot) -> bool {
+        match self {
+            Self::Trade(trade_id) => lot.trade_id.as_ref() == Some(trade_id),
+            Self::Entry(sequence) => lot.sequence == *sequence,
+        }
+    }
+}
+
+impl fmt::Display for LotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trade(trade_id) => trade_id.fmt(f),
+            Self::Entry(sequence) => write!(f, "of entry {sequence}"),
+        }
+    }
+}
+
+impl LotChoice {
+    /// So much of the lot that a trade opened.
+    pub const fn of_trade(trade_id: TradeId, quantity: Amount) -> Self {
+        Self { lot: LotName::Trade(trade_id), quantity }
+    }
+
+    /// So much of the lot that an entry opened, as [`Lot::sequence`] has it.
+    pub const fn of_entry(sequence: u64, quantity: Amount) -> Self {
+        Self { lot: LotName::Entry(sequence), quantity }
+    }
 }
 
 /// A bust: the venue took a fill back.
@@ -138,6 +195,18 @@ pub struct Correction {
     pub price: Amount,
     /// The exact total value that it has now, where the venue states it.
     pub cost: Option<Amount>,
+    /// The number or time of the venue's word, where it has one: what grows from one word on the fill to the next.
+    ///
+    /// A word with an earlier one is refused as [stale](crate::error::AppendError::StaleCorrection).
+    /// One without counts as the last.
+    pub revision: Option<u64>,
+}
+
+impl Correction {
+    /// A restatement of the price, without a stated value and a revision.
+    pub const fn new(instrument: InstrumentId, trade_id: TradeId, price: Amount) -> Self {
+        Self { instrument, trade_id, price, cost: None, revision: None }
+    }
 }
 
 impl Fill {

@@ -20,10 +20,10 @@ use crate::journal::{Digest, Image, Journal, Terms};
 use crate::money::Adjustment;
 use crate::name::InstrumentId;
 use crate::order::Order;
-use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot};
+use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot, Told};
 
 /// The form of an image; every change of what the books keep raises it, and the test `forms` keeps a fixture of it.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 
 /// What the books are made of, but for what follows from it; sorted where the books are not.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +37,7 @@ struct Parts {
     choices: Vec<(Place, Choice)>,
     waiting: Vec<(WaitingKey, Option<Amount>)>,
     deeds: Vec<Deed>,
+    told: Vec<Told>,
     adjustments: Vec<Adjustment>,
     noted: Vec<(NoteKey, Digest)>,
     isolated: Vec<(IsolationKey, Isolation)>,
@@ -82,6 +83,7 @@ impl Books {
             choices: sorted(&self.choices),
             waiting: sorted(&self.waiting),
             deeds: self.deeds.clone(),
+            told: self.told.clone(),
             adjustments: self.adjustments.clone(),
             noted: sorted(&self.noted),
             isolated: self.isolated.clone().into_iter().collect(),
@@ -138,6 +140,7 @@ impl Books {
         books.choices = parts.choices.into_iter().collect();
         books.waiting = parts.waiting.into_iter().collect();
         books.deeds = parts.deeds;
+        books.told = parts.told;
         books.adjustments = parts.adjustments;
         books.noted = parts.noted.into_iter().collect();
         books.isolated = parts.isolated.into_iter().collect();

@@ -32,6 +32,35 @@ pub struct Lot {
     pub(crate) age: (Timestamp, u64),
 }
 
+/// Parts of a whole, scaled by one ratio, so that together they are the whole scaled by it.
+///
+/// Their sums are rounded, and each part is the difference of two sums: none is off by more than a unit, or of the other
+/// sign.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    ratio: (Amount, Amount),
+    sum: Amount,
+    scaled: Amount,
+}
+
+impl Parts {
+    /// Parts that are scaled by `numerator / denominator`.
+    pub(crate) const fn of(ratio: (Amount, Amount)) -> Self {
+        Self { ratio, sum: Amount::ZERO, scaled: Amount::ZERO }
+    }
+
+    /// What the next part is, scaled.
+    pub(crate) fn next(&mut self, part: Amount) -> Result<Amount, AmountError> {
+        if part.is_zero() {
+            return Ok(part);
+        }
+        self.sum = self.sum.checked_add(part)?;
+        let before =
+            std::mem::replace(&mut self.scaled, self.sum.mul_div(self.ratio.0, self.ratio.1)?);
+        self.scaled.checked_sub(before)
+    }
+}
+
 /// The open lots of one position.
 ///
 /// By age, or by price where the worst is taken first: then the next one is at the back.
@@ -108,22 +137,54 @@ impl Lots {
     ) -> Result<Amount, AppendError> {
         let mut cost = Amount::ZERO;
         for chosen in choice {
-            let is_chosen = |lot: &Lot| lot.trade_id.as_ref() == Some(&chosen.trade_id);
-            let place = self.lots.iter().position(is_chosen);
-            let open = place.and_then(|place| self.lots.get(place)).map(|lot| lot.quantity);
-            let (Some(place), Some(open)) = (place, open.filter(|open| *open >= chosen.quantity))
-            else {
-                return Err(AppendError::LotUnavailable {
-                    trade_id: chosen.trade_id.clone(),
-                    asked: chosen.quantity,
-                    open: open.unwrap_or_default(),
-                });
-            };
-            let lot = self.take_from(place, chosen.quantity, sink).map_err(of("lots"))?;
-            debug_assert!(open >= lot.quantity, "no more is taken than was open");
-            cost = cost.checked_add(lot.cost).map_err(of("lots"))?;
+            let (taken, part) = self.take_named(chosen, sink).map_err(of("lots"))?;
+            if taken < chosen.quantity {
+                let (lot, asked) = (chosen.lot.clone(), chosen.quantity);
+                return Err(AppendError::LotUnavailable { lot, asked, open: taken });
+            }
+            cost = cost.checked_add(part).map_err(of("lots"))?;
         }
         Ok(cost)
+    }
+
+    /// Takes `quantity` of the named lots as far as they are there, then of the oldest, and gives the cost.
+    ///
+    /// For the share of a desk: the position has the lots that are named, and another desk may have opened them.
+    pub(crate) fn take_preferred(
+        &mut self,
+        choice: &[LotChoice],
+        quantity: Amount,
+        sink: &mut Sink<'_>,
+    ) -> Result<Amount, AppendError> {
+        let (mut left, mut cost) = (quantity, Amount::ZERO);
+        for chosen in choice {
+            let wanted = LotChoice { lot: chosen.lot.clone(), quantity: chosen.quantity.min(left) };
+            let (taken, part) = self.take_named(&wanted, sink).map_err(of("lots"))?;
+            left = left.checked_sub(taken).map_err(of("lots"))?;
+            cost = cost.checked_add(part).map_err(of("lots"))?;
+        }
+        let rest = self.take(Method::Specific, left, sink, None)?;
+        cost.checked_add(rest).map_err(of("lots"))
+    }
+
+    /// Takes of the lots of one name, oldest first, as much as is there, and gives quantity and cost.
+    fn take_named(
+        &mut self,
+        chosen: &LotChoice,
+        sink: &mut Sink<'_>,
+    ) -> Result<(Amount, Amount), AmountError> {
+        let (mut taken, mut cost) = (Amount::ZERO, Amount::ZERO);
+        while taken < chosen.quantity {
+            let place = self.lots.iter().position(|lot| chosen.lot.is_of(lot));
+            let Some((place, held)) = place.and_then(|place| Some((place, self.lots.get(place)?)))
+            else {
+                break;
+            };
+            let part = held.quantity.min(chosen.quantity.checked_sub(taken)?);
+            let lot = self.take_from(place, part, sink)?;
+            (taken, cost) = (taken.checked_add(part)?, cost.checked_add(lot.cost)?);
+        }
+        Ok((taken, cost))
     }
 
     /// Takes `part` (at most all) of the lot at a place: the last part takes what is left of the cost.
@@ -148,22 +209,27 @@ impl Lots {
         Ok(taken)
     }
 
-    /// Scales all quantities by `new / old`; together they are `total`, so the youngest takes the rest.
+    /// Scales the quantities to their parts of a whole, and the prices by `old / new`.
+    ///
+    /// A lot that becomes less than a unit leaves its cost to the next one.
     pub(crate) fn scale(
         &mut self,
+        mut parts: Parts,
         (new, old): (Amount, Amount),
-        total: Amount,
     ) -> Result<(), AmountError> {
-        let mut left = total;
+        let mut orphaned = Amount::ZERO;
         for lot in &mut self.lots {
-            lot.quantity = lot.quantity.mul_div(new, old)?;
+            lot.quantity = parts.next(lot.quantity)?;
             lot.price = lot.price.mul_div(old, new)?;
-            left = left.checked_sub(lot.quantity)?;
+            lot.cost = lot.cost.checked_add(std::mem::take(&mut orphaned))?;
+            if lot.quantity.is_zero() {
+                orphaned = std::mem::take(&mut lot.cost);
+            }
         }
-        if let Some(youngest) = self.lots.iter_mut().max_by_key(|lot| lot.age) {
-            youngest.quantity = youngest.quantity.checked_add(left)?;
+        self.lots.retain(|lot| !lot.quantity.is_zero());
+        if let Some(last) = self.lots.back_mut() {
+            last.cost = last.cost.checked_add(orphaned)?;
         }
-        self.lots.retain(|lot| !lot.quantity.is_zero() || !lot.cost.is_zero());
         Ok(())
     }
 

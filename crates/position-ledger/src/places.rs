@@ -53,38 +53,39 @@ impl Books {
     ) -> Result<u32, AppendError> {
         check_leg(terms, leg)?;
         let pair = self.pair_for(account, terms.id())?;
-        Ok(self.slot_at(pair, leg))
+        self.slot_at(pair, leg)
     }
 
     /// The position of a leg that was checked with the entry.
-    pub(crate) fn slot_at(&mut self, pair: u32, leg: Option<&LegId>) -> u32 {
+    pub(crate) fn slot_at(&mut self, pair: u32, leg: Option<&LegId>) -> Result<u32, AppendError> {
         if let Some(number) = self.leg_number(pair, leg) {
-            return number;
+            return Ok(number);
         }
         let number = self.add_slot(pair, leg.cloned(), None, Desk::default());
         if let Some(pair) = self.pairs.get_mut(index(pair)) {
             pair.legs.push(number);
         }
-        number
+        self.catch_up_on_actions(number)?;
+        Ok(number)
     }
 
     /// A desk's share of a position, made if there is none; none for nobody.
-    pub(crate) fn share_for(&mut self, main: u32, desk: &Desk) -> Option<u32> {
-        if desk.is_none() {
-            return None;
-        }
-        let slot = self.slot(main)?;
+    pub(crate) fn share_for(&mut self, main: u32, desk: &Desk) -> Result<Option<u32>, AppendError> {
+        let Some(slot) = self.slot(main).filter(|_| !desk.is_none()) else { return Ok(None) };
         let held = slot.desks.iter().copied();
         let found = held
             .into_iter()
             .find(|number| self.slot(*number).is_some_and(|share| share.desk == *desk));
         if found.is_some() {
-            return found;
+            return Ok(found);
         }
         let (pair, leg) = (slot.pair, slot.leg.clone());
         let number = self.add_slot(pair, leg, Some(main), desk.clone());
-        self.slots.get_mut(index(main))?.desks.push(number);
-        Some(number)
+        if let Some(slot) = self.slots.get_mut(index(main)) {
+            slot.desks.push(number);
+        }
+        self.catch_up_on_actions(number)?;
+        Ok(Some(number))
     }
 
     fn add_slot(&mut self, pair: u32, leg: Option<LegId>, main: Option<u32>, desk: Desk) -> u32 {

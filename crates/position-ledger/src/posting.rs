@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use backstop_clock::Timestamp;
 use uuid::Uuid;
 
-use crate::action::{Act, Action, Payment, Purpose, Subject};
+use crate::action::{Act, Action, Payment, Purpose, Reach, Subject};
 use crate::amount::Amount;
 use crate::books::Books;
 use crate::change::{Undo, index};
@@ -20,6 +20,7 @@ use crate::ledger::Outcome;
 use crate::money::{Adjustment, Balance, Part};
 use crate::name::{Account, Currency, InstrumentId, Reference, Text};
 use crate::order::{Event, Intent, Order, Step};
+use crate::places::check_leg;
 use crate::slots::{BalanceSlot, Isolation, NoteKey, What};
 use crate::state::of;
 
@@ -62,7 +63,6 @@ impl Books {
                 return Err(Invalid::new(field, time.as_millis(), "not be before the epoch").into());
             }
         }
-        self.check_apart(entry)?;
         match &entry.fact {
             Fact::Filled(fill) => self.post_fill(sequence, entry, fill),
             Fact::Order { order_id, event } => self.post_event(entry, *order_id, event),
@@ -78,7 +78,9 @@ impl Books {
     }
 
     /// News of orders are taken also when their account is set apart: they move no figure.
-    fn check_apart(&self, entry: &Entry) -> Result<(), AppendError> {
+    ///
+    /// Comes after the question whether the entry is known: what is in the books already has nothing to wait for.
+    pub(crate) fn check_apart(&self, entry: &Entry) -> Result<(), AppendError> {
         let passes = matches!(
             entry.fact,
             Fact::Order { .. }
@@ -122,6 +124,9 @@ impl Books {
         fact: &Fact,
     ) -> Result<Posting, AppendError> {
         let key = note_key(entry);
+        if key == NoteKey::Entry(Uuid::nil()) {
+            return Err(Invalid::new("id", entry.id, "not be nil where it is the key").into());
+        }
         let content = fact_digest(entry);
         if let Some(held) = self.noted.get(&key) {
             return Ok(if *held == content {
@@ -130,10 +135,46 @@ impl Books {
                 Posting::Conflict(Difference::new("id", &"another entry", &"this one"))
             });
         }
+        if let Fact::Acted(action) = fact
+            && let Some(known) = self.known_with_other_reach(entry, action)
+        {
+            return Ok(known);
+        }
+        self.check_apart(entry)?;
         let posting = self.post_fact(sequence, entry, fact)?;
+        if !posting.is_booked() {
+            return Ok(posting);
+        }
         self.noted.insert(key.clone(), content);
         self.trail.rest.push(Undo::Noted(Box::new(key)));
         Ok(posting)
+    }
+
+    /// What an action is that was told of before with another reach, if it was: nobody is split twice.
+    fn known_with_other_reach(&self, entry: &Entry, action: &Action) -> Option<Posting> {
+        let with = |account: &Account, reach| {
+            let fact = Fact::Acted(Action { reach, ..action.clone() });
+            Entry { account: account.clone(), fact, ..entry.clone() }
+        };
+        if action.reach == Reach::Account {
+            let wide = with(&entry.account, Reach::Everyone);
+            let held = self.noted.get(&note_key(&wide))?;
+            return Some(if *held == fact_digest(&wide) {
+                Posting::Duplicate
+            } else {
+                Posting::Conflict(Difference::new(
+                    "id",
+                    &"another action for everyone",
+                    &"this one",
+                ))
+            });
+        }
+        // Some had it, others had not: what is left to do is for the caller to say, account by account.
+        let of = self.pairs.iter().filter(|pair| pair.id == action.instrument);
+        let narrow = of.map(|pair| note_key(&with(&pair.account, Reach::Account)));
+        let known = narrow.into_iter().any(|key| self.noted.contains_key(&key));
+        let difference = || Difference::new("reach", &"some accounts", &"everyone");
+        known.then(|| Posting::Conflict(difference()))
     }
 
     fn post_fact(
@@ -169,7 +210,7 @@ impl Books {
             }
             Fact::Paid(payment) => self.pay(sequence, entry, payment)?,
             Fact::FillVoided(void) => return self.post_void(entry, void),
-            Fact::FillCorrected(correction) => self.correct(entry, correction)?,
+            Fact::FillCorrected(correction) => return self.correct(entry, correction),
             Fact::Acted(action) => self.act(sequence, entry, action)?,
             Fact::Moved(moved) => self.move_position(sequence, entry, moved)?,
             Fact::PositionAdjusted(repair) => self.repair(sequence, entry, repair)?,
@@ -215,6 +256,13 @@ impl Books {
             Some(id) => Some(self.find_instrument(id)?.clone()),
             None => None,
         };
+        match (&instrument, &payment.leg) {
+            (Some(terms), Some(leg)) => check_leg(terms, Some(leg))?,
+            (None, Some(leg)) => {
+                return Err(Invalid::new("leg", leg, "be that of an instrument").into());
+            }
+            (_, None) => {}
+        }
         let part = match payment.purpose {
             Purpose::Fee | Purpose::Rebate => {
                 Invalid::unless_positive("amount", amount)?;
@@ -234,7 +282,7 @@ impl Books {
             }
             let slot = self.slot_for(&entry.account, &terms, payment.leg.as_ref())?;
             self.fund(slot, amount)?;
-            if let Some(share) = self.share_for(slot, &desk_of(entry)) {
+            if let Some(share) = self.share_for(slot, &desk_of(entry))? {
                 self.fund(share, amount)?;
             }
         }
@@ -251,7 +299,7 @@ impl Books {
         self.check_currency("currency", &payment.currency)?;
         if let Some(terms) = instrument {
             let slot = self.slot_for(&entry.account, terms, payment.leg.as_ref())?;
-            let share = self.share_for(slot, &desk_of(entry));
+            let share = self.share_for(slot, &desk_of(entry))?;
             let slots: Vec<_> = [Some(slot), share].into_iter().flatten().collect();
             // The balance follows the fees of the position.
             return self.do_deed(
@@ -353,13 +401,16 @@ impl Books {
     ) -> Result<Posting, AppendError> {
         self.check_intent(entry, intent)?;
         if let Some(held) = self.orders.get(&intent.order_id) {
-            let same = held.intent() == &**intent && held.account() == &entry.account;
+            let same = held.intent() == &**intent
+                && held.account() == &entry.account
+                && held.portfolio() == entry.portfolio.as_ref();
             return Ok(if same {
                 Posting::Duplicate
             } else {
                 Posting::Conflict(Difference::new("order_id", &"another intent", &"this one"))
             });
         }
+        self.check_apart(entry)?;
         let order = Order::new(std::sync::Arc::clone(intent), entry, sequence);
         self.swap_order(intent.order_id, Some(Box::new(order)));
         Ok(Posting::Applied)
@@ -367,6 +418,9 @@ impl Books {
 
     fn check_intent(&self, entry: &Entry, intent: &Intent) -> Result<(), AppendError> {
         let instrument = self.find_instrument(&intent.instrument)?;
+        if intent.order_id.is_nil() {
+            return Err(Invalid::new("order_id", intent.order_id, "not be nil").into());
+        }
         Invalid::unless_positive("quantity", intent.quantity)?;
         if !intent.quantity.is_multiple_of(instrument.lot_step()) {
             return Err(

@@ -7,6 +7,7 @@ use backstop_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::action::Action;
 use crate::amount::Amount;
 use crate::archive::Place;
 use crate::money::Balance;
@@ -141,6 +142,18 @@ pub(crate) struct Deed {
     pub(crate) what: What,
 }
 
+/// An action where event time decides: it also concerns whoever held the instrument then, and says so later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    /// Whose positions it concerns; none for those of every account.
+    pub(crate) account: Option<Account>,
+    pub(crate) action: Action,
+    /// The deed it was, unless each position has one of its own.
+    pub(crate) deed: u32,
+}
+
 /// What a deed does to a position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum What {
@@ -152,9 +165,11 @@ pub(crate) enum What {
     Adjust(Amount, Amount),
     /// A signed quantity and its cost.
     Open(Amount, Amount),
+    /// From one position to another, and from a desk's share of the one to that of the other.
     Move {
         from: u32,
         to: u32,
+        shares: Option<(u32, u32)>,
         quantity: Amount,
     },
     Deliver {
@@ -164,12 +179,22 @@ pub(crate) enum What {
     },
 }
 
+impl What {
+    /// Whether it ties positions together, so that they are derived together.
+    pub(crate) const fn is_tie(&self) -> bool {
+        // What a split rounds, and what is paid for fractions, is that of the position, and its shares have their parts.
+        matches!(self, Self::Move { .. } | Self::Deliver { .. } | Self::Split(_))
+    }
+}
+
 /// What was said of a fill after it was booked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Amended {
     pub(crate) voided: Amount,
     /// The price it was restated to, and the value if the venue stated it.
     pub(crate) restated: Option<(Amount, Option<Amount>)>,
+    /// The revision of the last restatement that had one.
+    pub(crate) revision: Option<u64>,
 }
 
 /// What identifies an entry that is neither fill nor news of an order.

@@ -11,13 +11,12 @@
 use backstop_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::action::CashInLieu;
 use crate::amount::Amount;
 use crate::change::Undo;
 use crate::error::{AmountError, AppendError, Invalid};
 use crate::fill::{LotChoice, Side};
 use crate::instrument::Instrument;
-use crate::lots::{Lot, Lots};
+use crate::lots::{Lot, Lots, Parts};
 use crate::name::{Currency, TradeId};
 use crate::rules::Method;
 
@@ -60,8 +59,17 @@ pub(crate) struct Trade<'a> {
     /// Taken out of the quantity itself, of a spot pair whose fee is in its base currency.
     pub(crate) base_fee: Amount,
     /// The lots it closes, if it names them.
-    pub(crate) lots: Option<&'a [LotChoice]>,
+    pub(crate) lots: Option<Choice<'a>>,
     pub(crate) opening: Birth<'a>,
+}
+
+/// The lots that a trade names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice<'a> {
+    /// They are just what it closes.
+    Strict(&'a [LotChoice]),
+    /// They go first, as far as they are there: in the share of a desk, which may lack what the position has.
+    Preferred(&'a [LotChoice]),
 }
 
 /// Where a lot comes from.
@@ -217,32 +225,58 @@ impl State {
         Ok((held, self.trade(terms, &trade, &mut Sink::none())?))
     }
 
-    /// Scales the quantity by `new / old`, and closes the part beyond whole units for cash.
+    /// Scales the quantity by `new / old`, as the next of its parts, and gives what it is then.
+    ///
+    /// Of what becomes less than a unit nothing is left, and its cost is lost.
     pub(crate) fn split(
         &mut self,
         terms: &Instrument,
+        parts: &mut Parts,
         (new, old): (Amount, Amount),
-        in_lieu: Option<CashInLieu>,
-        opening: Birth<'_>,
-    ) -> Result<Traded, AppendError> {
-        let quantity = self.holding.quantity.mul_div(new, old).map_err(of("quantity"))?;
+    ) -> Result<Amount, AppendError> {
+        let held = self.holding.quantity;
+        let quantity = parts.next(held).map_err(of("quantity"))?;
         self.holding.quantity = quantity;
-        self.lots.scale((new, old), quantity.abs()).map_err(of("quantity"))?;
-        let Some(CashInLieu { whole, price }) = in_lieu else { return Ok(Traded::default()) };
-        let rest = quantity.remainder(whole).abs();
-        if rest.is_zero() {
-            return Ok(Traded::default());
+        if quantity.is_zero() && !held.is_zero() {
+            self.lose(terms, held).map_err(of("position"))?;
+            self.lots.clear(&mut Sink::none());
+            return Ok(quantity);
         }
-        let side = if quantity.is_positive() { Side::Sell } else { Side::Buy };
-        let value = terms.value(rest, price).map_err(of("cash_in_lieu"))?;
+        let scaled = Parts::of((quantity.abs(), held.abs()));
+        self.lots.scale(scaled, (new, old)).map_err(of("quantity"))?;
+        Ok(quantity)
+    }
+
+    /// Closes a signed part of the position for cash, after a split.
+    pub(crate) fn cash_out(
+        &mut self,
+        terms: &Instrument,
+        (part, price): (Amount, Amount),
+        opening: Birth<'_>,
+    ) -> Result<(), AppendError> {
+        if part.is_zero() {
+            return Ok(());
+        }
+        let side = if part.is_positive() { Side::Sell } else { Side::Buy };
+        let quantity = part.abs();
+        let value = terms.value(quantity, price).map_err(of("cash_in_lieu"))?;
         let (value, base_fee) = (Some(value), Amount::ZERO);
-        let trade = Trade { side, quantity: rest, price, value, base_fee, lots: None, opening };
+        let trade = Trade { side, quantity, price, value, base_fee, lots: None, opening };
         let before = self.holding.cash_flow;
-        let traded = self.trade(terms, &trade, &mut Sink::none())?;
+        self.trade(terms, &trade, &mut Sink::none())?;
         let paid = self.holding.cash_flow.checked_sub(before);
         let sum = paid.and_then(|paid| self.in_lieu.checked_add(paid));
         self.in_lieu = sum.map_err(of("cash_in_lieu"))?;
-        Ok(traded)
+        Ok(())
+    }
+
+    /// Nothing is left to bear the cost of what was held: a long has lost it, a short has gained it.
+    fn lose(&mut self, terms: &Instrument, held: Amount) -> Result<Amount, AmountError> {
+        let cost = std::mem::take(&mut self.holding.open_cost);
+        let lost = if held.is_positive() { cost.negated() } else { cost };
+        let lost = if terms.is_inverse() { lost.negated() } else { lost };
+        self.holding.realized = self.holding.realized.checked_add(lost)?;
+        Ok(lost)
     }
 
     /// Pays an amount per unit to a long; a short pays it.
@@ -253,17 +287,20 @@ impl State {
         Ok(())
     }
 
-    /// Takes `quantity` (above zero) out with its share of the cost.
+    /// Takes `quantity` (above zero) out with its share of the cost; of the wanted side, if one is.
     pub(crate) fn unload(
         &mut self,
         terms: &Instrument,
         quantity: Amount,
+        wanted: Option<Side>,
     ) -> Result<Load, AppendError> {
         let held = self.holding.quantity;
-        if held.abs() < quantity {
-            return Err(AppendError::InsufficientQuantity { held: held.abs(), asked: quantity });
-        }
         let side = if held.is_negative() { Side::Sell } else { Side::Buy };
+        let there =
+            if wanted.is_none_or(|wanted| wanted == side) { held.abs() } else { Amount::ZERO };
+        if there < quantity {
+            return Err(AppendError::InsufficientQuantity { held: there, asked: quantity });
+        }
         let before = self.holding.open_cost;
         let mut lots = Vec::new();
         let cost = if terms.method() == Method::Average {
@@ -366,12 +403,15 @@ impl State {
         &mut self,
         terms: &Instrument,
         (quantity, value): (Amount, Amount),
-        choice: Option<&[LotChoice]>,
+        choice: Option<Choice<'_>>,
         sink: &mut Sink<'_>,
     ) -> Result<Amount, AppendError> {
         let removed = match (terms.method(), choice) {
             (Method::Average, _) => self.share_of_cost(quantity).map_err(of("position"))?,
-            (_, Some(choice)) => self.lots.take_chosen(choice, sink)?,
+            (_, Some(Choice::Strict(choice))) => self.lots.take_chosen(choice, sink)?,
+            (_, Some(Choice::Preferred(choice))) => {
+                self.lots.take_preferred(choice, quantity, sink)?
+            }
             (method, None) => self.lots.take(method, quantity, sink, None)?,
         };
         let held = self.holding.quantity;
@@ -407,11 +447,7 @@ impl State {
         let is_over = left.is_zero() || turned;
         let mut lost = Amount::ZERO;
         if is_over && !held.is_zero() {
-            // Nothing is left to bear the cost: for a long it is lost, for a short it is kept.
-            let cost = std::mem::take(&mut self.holding.open_cost);
-            lost = if held.is_positive() { cost.negated() } else { cost };
-            let realized = self.holding.realized.checked_add(lost);
-            self.holding.realized = realized.map_err(of("position"))?;
+            lost = self.lose(terms, held).map_err(of("position"))?;
         }
         if terms.method() == Method::Average {
             return Ok(lost);
@@ -463,7 +499,7 @@ impl State {
 
 /// The lots that a closing fill names have to be just what it closes.
 fn check_choice(terms: &Instrument, trade: &Trade<'_>, closed: Amount) -> Result<(), AppendError> {
-    let Some(choice) = trade.lots else { return Ok(()) };
+    let Some(Choice::Strict(choice)) = trade.lots else { return Ok(()) };
     debug_assert_eq!(terms.method(), Method::Specific, "only specific lots are chosen");
     if choice.is_empty() && closed.is_positive() {
         return Err(AppendError::LotRequired { quantity: closed });

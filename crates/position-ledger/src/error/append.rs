@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{AmountError, Difference, Invalid, JournalError};
 use crate::amount::Amount;
+use crate::fill::LotName;
 use crate::name::{InstrumentId, TradeId};
 use crate::order::Status;
 use crate::slots::Isolation;
@@ -65,6 +66,16 @@ pub enum AppendError {
         /// How much was offered.
         offered: Amount,
     },
+    /// A correction with a revision before that of the last one: an old word that comes late.
+    #[error("trade {trade_id}: it was corrected with revision {held}, after {offered}")]
+    StaleCorrection {
+        /// The fill.
+        trade_id: TradeId,
+        /// The revision of the correction that counts.
+        held: u64,
+        /// The one that was offered.
+        offered: u64,
+    },
     /// A bust takes back more than was traded.
     #[error("trade {trade_id}: {offered} cannot be void of {traded}")]
     ExcessVoid {
@@ -82,10 +93,10 @@ pub enum AppendError {
         quantity: Amount,
     },
     /// A named lot is not open, or not in that quantity.
-    #[error("lot {trade_id}: {open} of it are open, not {asked}")]
+    #[error("lot {lot}: {open} of it are open, not {asked}")]
     LotUnavailable {
-        /// The fill that opened it.
-        trade_id: TradeId,
+        /// The lot.
+        lot: LotName,
         /// How much of it was to be closed.
         asked: Amount,
         /// How much of it is open.
@@ -163,7 +174,8 @@ impl Classify for AppendError {
             Self::VersionConflict { .. }
             | Self::GroupConflict { .. }
             | Self::DuplicateVoid { .. }
-            | Self::StaleVoid { .. } => Kind::Conflict,
+            | Self::StaleVoid { .. }
+            | Self::StaleCorrection { .. } => Kind::Conflict,
             Self::Journal(error) => return error.class(),
             Self::Full | Self::Stopped => Kind::Unavailable,
         };

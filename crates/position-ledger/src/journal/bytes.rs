@@ -49,6 +49,13 @@ impl Writer {
         }
     }
 
+    pub(crate) fn option_u64(&mut self, value: Option<u64>) -> &mut Self {
+        match value {
+            Some(value) => self.u8(1).u64(value),
+            None => self.u8(0),
+        }
+    }
+
     /// Text of any of the bounded name types: all are shorter than 64 KiB.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
@@ -132,6 +139,14 @@ impl<'a> Reader<'a> {
             0 => Ok(None),
             1 => self.amount().map(Some),
             _ => Err(self.wrong("an unknown tag of an optional amount")),
+        }
+    }
+
+    pub(crate) fn option_u64(&mut self) -> Result<Option<u64>, DecodeError> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => self.u64().map(Some),
+            _ => Err(self.wrong("an unknown tag of an optional number")),
         }
     }
 

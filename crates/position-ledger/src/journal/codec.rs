@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version (8 bits) | length of the rest (32 bits) | fact (8 bits) | id | account | at | journaled at | cause | content
-//!   | terms | strategy | portfolio | more of a fill | rules
+//!   | terms | strategy | portfolio | more of a fill | rules | revision of a correction
 //! ```
 //!
 //! What is booked on an instrument carries its terms and rules, so that it can be understood without the registry of its day.
@@ -17,7 +17,7 @@ use super::steps::{self, VERSION};
 use crate::amount::Amount;
 use crate::entry::{Cause, Entry, Fact};
 use crate::error::DecodeError;
-use crate::fill::{Fill, LotChoice};
+use crate::fill::{Fill, LotChoice, LotName};
 use crate::instrument::Instrument;
 use crate::name::{Account, Currency, LegId, Portfolio, Strategy, Text, TradeId};
 use crate::rules::{Contract, Method, Mode, Sequencing};
@@ -26,7 +26,7 @@ use crate::rules::{Contract, Method, Mode, Sequencing};
 const HEADER: usize = 5;
 
 /// Separates digests of facts from all other uses of SHA-256.
-const FACT_DOMAIN: &[u8] = b"backstop.position-ledger.fact.1";
+const FACT_DOMAIN: &[u8] = b"backstop.position-ledger.fact.2";
 
 /// The terms of an instrument on which an entry was booked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,9 @@ pub(crate) fn encode(entry: &Entry, terms: Option<&Terms>) -> Vec<u8> {
     if let Some(terms) = terms {
         write_rules(&mut writer, terms.rules.as_ref());
     }
+    if let Fact::FillCorrected(correction) = &entry.fact {
+        writer.option_u64(correction.revision);
+    }
     let mut body = writer.finish();
     // All parts are bounded, so a body is a few KiB; with a thousand lots 200 at most.
     let length = u32::try_from(body.len().saturating_sub(HEADER)).unwrap_or(u32::MAX).to_be_bytes();
@@ -118,12 +121,21 @@ pub(crate) fn encode(entry: &Entry, terms: Option<&Terms>) -> Vec<u8> {
 }
 
 /// The digest of what an entry says, and of whom, whenever and why it says so.
+///
+/// Who wanted it is part of that, but for what concerns every account: it may be reported under any.
 pub(crate) fn fact_digest(entry: &Entry) -> Digest {
     let mut writer = Writer::with_capacity(128);
     // No account has an empty name.
     let account = if entry.fact.is_of_one_account() { entry.account.as_str() } else { "" };
     writer.u8(facts::tag(&entry.fact)).text(account);
+    let desk = (entry.strategy.as_ref(), entry.portfolio.as_ref());
+    let (strategy, portfolio) = if entry.fact.is_of_one_account() { desk } else { (None, None) };
+    writer.option_text(strategy.map(Strategy::as_str));
+    writer.option_text(portfolio.map(Portfolio::as_str));
     facts::write(&mut writer, &entry.fact);
+    if let Fact::FillCorrected(correction) = &entry.fact {
+        writer.option_u64(correction.revision);
+    }
     Digest::tagged(FACT_DOMAIN, &writer.finish())
 }
 
@@ -156,6 +168,9 @@ pub(crate) fn decode(body: &[u8]) -> Result<Stored, DecodeError> {
     if let Some(terms) = &mut terms {
         terms.rules = read_rules(&mut reader)?;
     }
+    if let Fact::FillCorrected(correction) = &mut fact {
+        correction.revision = reader.option_u64()?;
+    }
     reader.finish()?;
     let entry = Entry { id, cause, account, strategy, portfolio, at, journaled_at, fact };
     Ok(Stored { entry, terms })
@@ -165,7 +180,12 @@ fn write_more(writer: &mut Writer, fill: &Fill) {
     writer.option_amount(fill.cost).option_text(fill.leg.as_ref().map(LegId::as_str));
     writer.u16(u16::try_from(fill.lots.len()).unwrap_or(u16::MAX));
     for lot in &fill.lots {
-        writer.text(lot.trade_id.as_str()).amount(lot.quantity);
+        match &lot.lot {
+            LotName::Trade(trade_id) => writer.text(trade_id.as_str()),
+            // No trade has an empty id.
+            LotName::Entry(sequence) => writer.text("").u64(*sequence),
+        }
+        .amount(lot.quantity);
     }
 }
 
@@ -173,8 +193,15 @@ fn read_more(reader: &mut Reader<'_>, fill: &mut Fill) -> Result<(), DecodeError
     fill.cost = reader.option_amount()?;
     fill.leg = reader.option_text(LegId::new)?;
     for _ in 0..reader.u16()? {
-        let (trade_id, quantity) = (reader.text(TradeId::new)?, reader.amount()?);
-        fill.lots.push(LotChoice { trade_id, quantity });
+        let trade_id = reader.text(|text| match text {
+            "" => Ok(None),
+            text => TradeId::new(text).map(Some),
+        })?;
+        let lot = match trade_id {
+            Some(trade_id) => LotName::Trade(trade_id),
+            None => LotName::Entry(reader.u64()?),
+        };
+        fill.lots.push(LotChoice { lot, quantity: reader.amount()? });
     }
     Ok(())
 }

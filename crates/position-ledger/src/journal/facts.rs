@@ -78,7 +78,7 @@ pub(super) fn write(writer: &mut Writer, fact: &Fact) {
         Fact::FillVoided(Void { instrument, trade_id, quantity }) => {
             writer.text(instrument.as_str()).text(trade_id.as_str()).option_amount(*quantity);
         }
-        Fact::FillCorrected(Correction { instrument, trade_id, price, cost }) => {
+        Fact::FillCorrected(Correction { instrument, trade_id, price, cost, revision: _ }) => {
             writer.text(instrument.as_str()).text(trade_id.as_str());
             writer.amount(*price).option_amount(*cost);
         }
@@ -142,6 +142,8 @@ pub(super) fn read(reader: &mut Reader<'_>, tag: u8) -> Result<Fact, DecodeError
             trade_id: reader.text(TradeId::new)?,
             price: reader.amount()?,
             cost: reader.option_amount()?,
+            // At the end of the entry.
+            revision: None,
         }),
         13 => Fact::Acted(read_action(reader)?),
         _ => return read_later(reader, tag),

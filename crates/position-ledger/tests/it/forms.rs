@@ -24,7 +24,7 @@ use crate::kit::{Desk, amount, currency, event, fill, instrument_id, intent, ord
 use crate::versions::{bytes, stored};
 
 /// The journal of every kind of entry, in the present form.
-pub(crate) const STORY: &str = include_str!("../fixtures/journal-v2.txt");
+pub(crate) const STORY: &str = include_str!("../fixtures/journal-v3.txt");
 
 /// Every kind of contract, method and rule.
 fn instruments() -> Instruments {
@@ -121,7 +121,10 @@ fn money() -> Vec<Fact> {
 
 fn fills() -> Vec<Fact> {
     let leg = |name: &str| LegId::new(name).unwrap();
-    let lot = |number| LotChoice { trade_id: TradeId::of_number(number), quantity: amount("0.5") };
+    let half = amount("0.5");
+    // By its trade, and by its entry.
+    let lots =
+        vec![LotChoice::of_trade(TradeId::of_number(1), half), LotChoice::of_entry(42, half)];
     let named = |name: &str| traded("EUR/USD", TradeId::new(name).unwrap(), ("1", "1.3"));
     let finding = || text("finding 7");
     let all = [
@@ -140,7 +143,7 @@ fn fills() -> Vec<Fact> {
         trade("BTC-F", 1, ("30", "100")),
         trade("GOLD", 1, ("1", "50")),
         trade("GOLD", 2, ("1", "60")),
-        trade("GOLD", 3, ("-1", "70")).with_lots(vec![lot(1), lot(2)]),
+        trade("GOLD", 3, ("-1", "70")).with_lots(lots),
         trade("OIL", 1, ("4", "20")).with_leg(leg("long")),
         trade("OIL", 2, ("-3", "21")).with_leg(leg("short")),
     ];
@@ -154,8 +157,9 @@ fn deeds() -> Vec<Fact> {
     };
     let (instrument, leg) = (instrument_id("EUR/USD"), None);
     let (price, cost) = (amount("1.21"), Some(amount("10.9")));
-    let correction =
-        Correction { instrument: instrument.clone(), trade_id: TradeId::of_number(4), price, cost };
+    let correction = Correction::new(instrument.clone(), TradeId::of_number(4), price);
+    let correction = Correction { cost, revision: Some(7), ..correction };
+    let later = Correction::new(instrument_id("BTC-Q"), TradeId::of_number(2), amount("86"));
     let lieu = CashInLieu { whole: amount("1"), price: amount("40") };
     let split = Split { new: amount("3"), old: amount("2"), in_lieu: Some(lieu) };
     let moved = Move {
@@ -182,8 +186,11 @@ fn deeds() -> Vec<Fact> {
         void("GOLD", 90, None),
         void("GOLD", 91, Some("0.5")),
         Fact::FillCorrected(correction),
+        Fact::FillCorrected(later),
         acted("sp", "GOLD", Reach::Account, Act::Split(split)),
         acted("dv", "BTC-Q", Reach::Everyone, Act::Dividend { per_unit: amount("0.3") }),
+        // Where event time decides, an action also concerns those who are told of later.
+        acted("do", "OIL", Reach::Everyone, Act::Dividend { per_unit: amount("0.1") }),
         acted("st", "BTC-I", Reach::Account, Act::Settlement { price: amount("97") }),
         acted(
             "dl",
@@ -212,10 +219,7 @@ fn entries() -> Vec<Entry> {
     let facts = [orders(), money(), fills(), deeds()].concat();
     let decorated = |(number, fact): (usize, Fact)| {
         let entry = desk.entry(fact);
-        // Lots that are named have to be those of the desk as well.
-        let is_of_lots = entry.fact.instrument().is_some_and(|id| id.as_str() == "GOLD");
         match number % 4 {
-            _ if is_of_lots => entry,
             0 => entry,
             1 => entry.with_strategy(Strategy::new("slow").unwrap()).with_cause(text("by hand")),
             2 => entry.with_portfolio(Portfolio::new("main").unwrap()),

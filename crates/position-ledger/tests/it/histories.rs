@@ -199,7 +199,9 @@ impl Pair {
         let (place, voided) = (self.events.len(), 0);
         self.fills.push(Known { account: number, place, trade_id, quantity: lots, voided, fee });
         let (quantity, price, fee) = (exact(quantity), exact(price), exact(fee));
-        self.events.push((number, Event::Deal(Box::new(Deal { buy, quantity, price, fee, paid }))));
+        let (cost, choice) = (None, Vec::new());
+        let deal = Deal { buy, quantity, price, fee, paid, cost, choice };
+        self.events.push((number, Event::Deal(Box::new(deal))));
     }
 
     fn void(&mut self, pick: usize, whole: bool) {
@@ -232,7 +234,7 @@ impl Pair {
         let known = &self.fills[pick % self.fills.len()];
         let (number, place, trade_id) = (known.account, known.place, known.trade_id.clone());
         let (instrument, price) = (self.instrument.id().clone(), hundredths(cents));
-        let correction = Correction { instrument, trade_id, price, cost: None };
+        let correction = Correction::new(instrument, trade_id, price);
         if self.book(number, Fact::FillCorrected(correction)) {
             let Event::Deal(deal) = &mut self.events[place].1 else { panic!("a fill") };
             deal.price = exact(price);

@@ -33,7 +33,7 @@ fn fill(trade_id: &str, (side, quantity, price): (Side, &str, &str), fee: &str) 
 
 /// A closing fill that names its lot where the method asks for that.
 fn close(method: Method, fill: Fill, lot: &str) -> Fact {
-    let choice = LotChoice { trade_id: TradeId::new(lot).unwrap(), quantity: fill.quantity };
+    let choice = LotChoice::of_trade(TradeId::new(lot).unwrap(), fill.quantity);
     Fact::Filled(if method == Method::Specific { fill.with_lots(vec![choice]) } else { fill })
 }
 
@@ -97,6 +97,7 @@ fn an_inverse_contract_never_costs_nothing() {
             trade_id: TradeId::new("b").unwrap(),
             price: amount("50"),
             cost: Some(cost),
+            revision: None,
         });
         let opened = Fact::PositionOpened(Opening {
             id: Reference::new("o").unwrap(),

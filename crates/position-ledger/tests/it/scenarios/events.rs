@@ -68,7 +68,7 @@ pub(super) fn fact(
         }),
         Some("correct") => {
             let (trade_id, price) = (trade_id(event)?, read("price")?);
-            Fact::FillCorrected(Correction { instrument, trade_id, price, cost: None })
+            Fact::FillCorrected(Correction::new(instrument, trade_id, price))
         }
         Some("funding") => {
             let settlement = terms.map(|terms| terms.settlement().clone());
@@ -158,7 +158,7 @@ fn fill(event: &Value, instrument: InstrumentId, leg: Option<LegId>) -> Result<F
     fill.leg = leg;
     for lot in event["lots"].as_array().into_iter().flatten() {
         let quantity = amount_of("lots", lot["qty"].as_str())?;
-        fill.lots.push(LotChoice { trade_id: trade_id(lot)?, quantity });
+        fill.lots.push(LotChoice::of_trade(trade_id(lot)?, quantity));
     }
     Ok(fill)
 }
