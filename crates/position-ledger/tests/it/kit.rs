@@ -46,6 +46,11 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// The time of the last entry, in milliseconds.
+    pub(crate) const fn now(&self) -> i64 {
+        self.now
+    }
+
     pub(crate) fn entry(&mut self, fact: Fact) -> Entry {
         self.now += 1_000;
         let at = Timestamp::from_millis(self.now);

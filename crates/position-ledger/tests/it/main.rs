@@ -40,4 +40,6 @@ mod laws;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
+mod world;
+#[cfg(test)]
 mod scenarios;
