@@ -173,28 +173,25 @@ fn parallel(budget: &Budget, step: &Value, now: Instant) -> Outcome<Vec<bool>> {
     let (threads, rounds) =
         (whole("threads", &step["threads"])?, whole("per_thread", &step["per_thread"])?);
     let pattern = list(&step["pattern"])?;
-    let strange =
-        |name: &&Value| !["retry", "success", "failure"].contains(&name.as_str().unwrap());
-    if let Some(name) = pattern.iter().find(strange) {
-        return fail(format!("unknown part {name} of a pattern"));
+    if let Some(part) = pattern.iter().find(|part| *part == "parallel") {
+        return fail(format!("{part} within a pattern"));
     }
+    // Each thread plays under a name of its own, which is the nameless call of its own play.
     let work = |seed| {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut call = budget.begin();
+        let mut play = Play { budget, calls: BTreeMap::new() };
         let mut grants = Vec::new();
         for part in (0..rounds).flat_map(|_| pattern) {
-            match part.as_str() {
-                Some("retry") => grants.push(call.grants(None, now, &mut rng)),
-                Some("success") => call.succeeded(|| now),
-                _ => call.failed(true),
-            }
+            grants.extend(act(&mut play, &json!({ "do": part }), now, &mut rng)?);
         }
-        grants
+        Ok(grants)
     };
-    Ok(thread::scope(|scope| {
+    let played: Vec<Outcome<Vec<bool>>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|seed| scope.spawn(move || work(seed))).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    }))
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let played = played.into_iter().collect::<Outcome<Vec<_>>>()?;
+    Ok(played.into_iter().flatten().collect())
 }
 
 fn check(expect: &Value, budget: &Budget, grants: &[bool], now: Instant) -> Outcome<()> {

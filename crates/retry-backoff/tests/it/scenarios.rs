@@ -34,8 +34,9 @@ const GENERAL: &[&str] = &["id", "title", "origin", "note", "tags", "kind"];
 fn run(file: &File, case: &Value) -> Verdict {
     let outcome = match case["kind"].as_str().unwrap_or("run") {
         _ if file.defaults.is_some() => fail("this suite has no defaults"),
-        // Both need a second crate; the trading host runs them.
+        // They need a second crate; the trading host runs them.
         "retry_around_breaker" => return Verdict::Elsewhere,
+        "run" if case["config"].get("breaker").is_some() => return Verdict::Elsewhere,
         _ if case.get("outcomes").is_some() => return Verdict::Elsewhere,
         "budget" => known(case, &["config", "steps"]).and_then(|()| budgets::run(case)),
         "run" => known(case, &["config", "attempts", "external", "expect"])
