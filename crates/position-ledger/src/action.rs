@@ -3,6 +3,7 @@
 //! Each carries the id that its source gave it, unique within account, instrument and kind; what concerns every account,
 //! within instrument and kind, whichever account it is reported under.
 //! The same id with the same content is a duplicate, with other content a conflict.
+//! What everyone had is a duplicate for each account; what some account had is a conflict for everyone.
 
 use serde::{Deserialize, Serialize};
 

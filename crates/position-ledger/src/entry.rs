@@ -33,7 +33,7 @@ use crate::pnl::Kind;
 pub struct Entry {
     /// The identity of the entry, a version 7 UUID.
     ///
-    /// It is the key of deposits, adjustments, busts, corrections and snapshots.
+    /// It is the key of deposits, adjustments, busts, corrections and snapshots, and then must not be nil.
     /// Fills, orders, and what the venue gives an id have keys of their own.
     pub id: Uuid,
     /// What led to it, where that is known.

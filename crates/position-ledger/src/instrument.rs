@@ -8,6 +8,7 @@ use crate::amount::Amount;
 use crate::error::{AmountError, Invalid};
 use crate::name::{Currency, InstrumentId};
 use crate::rules::{Contract, Method, Mode, Sequencing};
+use crate::wide;
 
 /// A contract: its value, its steps, its currencies, and how its positions are kept.
 ///
@@ -263,15 +264,15 @@ impl Instrument {
     /// [`AmountError::Overflow`] out of range, [`AmountError::DivideByZero`] for an inverse contract at a price of zero.
     pub fn value(&self, quantity: Amount, price: Amount) -> Result<Amount, AmountError> {
         if self.is_inverse() {
-            return self.units(quantity)?.mul_div(Amount::ONE, price);
+            return quantity.mul_div(self.multiplier, price);
         }
         if self.multiplier == Amount::ONE {
             return quantity.rounded_mul(price);
         }
-        // Whichever product is exact is taken first, so that at most one step rounds.
+        // At most one step rounds; mostly the first is exact, and cheap.
         match quantity.checked_mul(self.multiplier) {
             Ok(units) => units.rounded_mul(price),
-            Err(_) => quantity.rounded_mul(price)?.rounded_mul(self.multiplier),
+            Err(_) => wide::product(quantity, self.multiplier, price),
         }
     }
 
@@ -281,26 +282,18 @@ impl Instrument {
     ///
     /// [`AmountError`] when it is out of range, or there is nothing to divide by.
     pub fn price_of(&self, quantity: Amount, value: Amount) -> Result<Amount, AmountError> {
-        let units = self.units(quantity)?;
         if self.is_inverse() {
-            units.mul_div(Amount::ONE, value)
-        } else {
-            value.mul_div(Amount::ONE, units)
+            return quantity.mul_div(self.multiplier, value);
+        }
+        match quantity.checked_mul(self.multiplier) {
+            Ok(units) => value.mul_div(Amount::ONE, units),
+            Err(_) => wide::quotient(value, quantity, self.multiplier),
         }
     }
 
     /// A price that a fill of this contract can have.
     pub(crate) fn check_price(&self, field: &'static str, price: Amount) -> Result<(), Invalid> {
         if self.is_inverse() { Invalid::unless_positive(field, price) } else { Ok(()) }
-    }
-
-    /// `quantity * multiplier`.
-    fn units(&self, quantity: Amount) -> Result<Amount, AmountError> {
-        if self.multiplier == Amount::ONE {
-            Ok(quantity)
-        } else {
-            quantity.rounded_mul(self.multiplier)
-        }
     }
 }
 

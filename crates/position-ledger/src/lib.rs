@@ -95,6 +95,7 @@ pub use replay::Replay;
 pub use sqlite::{MIGRATIONS, SqliteJournal, SqliteSnapshots};
 
 mod amount;
+mod wide;
 mod name;
 pub mod rules;
 mod instrument;

@@ -77,7 +77,9 @@ impl<'a> Position<'a> {
         self.slot.desk.portfolio.as_ref()
     }
 
-    /// Why its figures do not follow what happens, if they do not: they are as old as that.
+    /// Why its figures do not follow what happens to it, if they do not: they are as old as that.
+    ///
+    /// What happens to everyone, such as a split, still does.
     pub const fn isolation(&self) -> Option<&'a Isolation> {
         self.isolation
     }

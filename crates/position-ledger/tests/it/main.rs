@@ -5,6 +5,8 @@ mod kit;
 #[cfg(test)]
 mod amounts;
 #[cfg(test)]
+mod values;
+#[cfg(test)]
 mod fills;
 #[cfg(test)]
 mod orders;
@@ -12,6 +14,10 @@ mod orders;
 mod money;
 #[cfg(test)]
 mod deeds;
+#[cfg(test)]
+mod edges;
+#[cfg(test)]
+mod refused;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]

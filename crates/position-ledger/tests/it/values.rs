@@ -1,0 +1,70 @@
+//! Values and prices of every contract, in one rounding.
+
+use backstop_position_ledger::error::AmountError;
+use backstop_position_ledger::rules::Contract;
+use backstop_position_ledger::{Amount, Instrument};
+use proptest::prelude::*;
+
+use crate::kit::{amount, currency, instrument_id};
+use crate::model::{Fraction, exact, rounded};
+
+fn contract(kind: Contract, multiplier: Amount) -> Instrument {
+    let made = Instrument::new(instrument_id("X"), currency("USD"), Amount::ONE, Amount::ONE);
+    let made = match kind {
+        Contract::Inverse => made.unwrap().inverse(currency("BTC")),
+        Contract::Quanto => made.unwrap().quanto(currency("EUR")),
+        _ => made,
+    };
+    made.unwrap().with_multiplier(multiplier).unwrap()
+}
+
+/// The amount that a fraction is rounded to; none when it is out of range.
+fn nearest(value: &Fraction) -> Option<Amount> {
+    let value = rounded(value);
+    let fits = value <= exact(Amount::MAX) && value >= exact(Amount::MIN);
+    let units = value * Fraction::from_integer(Amount::ONE.units().into());
+    fits.then(|| Amount::from_units(units.to_integer().try_into().unwrap()).unwrap())
+}
+
+/// Of every size, from a few units to the whole range.
+fn size() -> impl Strategy<Value = Amount> {
+    (1..i128::MAX, 0..126_u32)
+        .prop_map(|(units, shift)| Amount::from_units((units >> shift).max(1)).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn values_and_prices_are_rounded_once(
+        multiplier in size(),
+        quantity in size(),
+        price in size(),
+        negative in any::<bool>(),
+        inverse in any::<bool>(),
+    ) {
+        let kind = if inverse { Contract::Inverse } else { Contract::Quanto };
+        let contract = contract(kind, multiplier);
+        let price = if negative && !inverse { price.negated() } else { price };
+        let units = exact(quantity) * exact(multiplier);
+        let value = if inverse { &units / exact(price) } else { &units * exact(price) };
+        prop_assert_eq!(contract.value(quantity, price).ok(), nearest(&value));
+        let average = if inverse { units / exact(price) } else { exact(price) / units };
+        prop_assert_eq!(contract.price_of(quantity, price).ok(), nearest(&average));
+    }
+}
+
+#[test]
+fn a_product_of_three_is_not_a_product_of_rounded_products() {
+    // 0.5e-18 is no unit, and so neither product of two is; all three are three and a half.
+    let contract = contract(Contract::Linear, amount("0.0000000005"));
+    let value = contract.value(amount("0.000000001"), amount("7"));
+    assert_eq!(value, Ok(Amount::from_units(4).unwrap()));
+    let short = contract.value(amount("0.000000001"), amount("-7"));
+    assert_eq!(short, Ok(Amount::from_units(-4).unwrap()));
+    assert_eq!(
+        contract.price_of(amount("0.000000001"), Amount::ONE),
+        Ok(amount("2000000000000000000"))
+    );
+    let wide = contract.value(Amount::MAX, Amount::MAX);
+    assert_eq!(wide, Err(AmountError::Overflow));
+    assert_eq!(contract.price_of(Amount::ZERO, Amount::ONE), Err(AmountError::DivideByZero));
+}
