@@ -172,6 +172,26 @@ fn a_granted_verdict_is_of_the_period_or_stale() {
 }
 
 #[test]
+fn a_granted_verdict_opens_where_it_completes_the_minimum_beside_a_failure() {
+    loom::model(|| {
+        let now = SystemClock.instant();
+        let policy = Policy::new(OPEN_TIME)
+            .with_time_window(Duration::from_secs(10), 10)
+            .with_failure_rate(0.3)
+            .with_min_calls(3);
+        let breaker = Breaker::starting(policy, now).unwrap();
+        // Without a failure no good verdict can trip, so they are granted.
+        breaker.admit(|| now).unwrap().success(|| now);
+        let permit = breaker.admit(|| now).unwrap();
+        let other = breaker.clone();
+        let thread = thread::spawn(move || other.admit(|| now).unwrap().failure(|| now));
+        permit.success(|| now);
+        thread.join().unwrap();
+        assert_eq!((breaker.state(), breaker.counts(|| now).total()), (State::Open, 3));
+    });
+}
+
+#[test]
 fn a_slot_comes_back_once_whoever_ends_the_probe() {
     loom::model(|| {
         let (breaker, now) = breaker(1, Duration::ZERO);

@@ -123,6 +123,11 @@ fn each_attempt_beside_others_takes_a_place_among_the_retries_in_flight() {
     }
     // The place of one that failed is free for the one that replaces it.
     let script = [(1_000, None), (10, Some(Kind::Timeout)), (10, Some(Kind::Timeout)), (5, None)];
-    let (ended, starts, _) = race(&hedge.with_budget(budget(1)), &script);
+    let one = hedge.with_budget(budget(1));
+    let (ended, starts, _) = race(&one, &script);
     assert_eq!((ended.unwrap().value, starts), (4, vec![0, 50, 60, 70]));
+    // The first attempt has none, so its end frees none.
+    let script = [(60, Some(Kind::Timeout)), (1_000, None), (1, None)];
+    let (ended, starts, _) = race(&one, &script);
+    assert_eq!((ended.unwrap().value, starts), (2, vec![0, 50]));
 }

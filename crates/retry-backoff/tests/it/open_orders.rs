@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use backstop_clock::{Clock as _, ManualClock, Sleep as _, Timestamp};
-use backstop_error_taxonomy::{Classify as _, Effect, Error, Kind, Transience};
+use backstop_error_taxonomy::{Class, Classify, Effect, Error, Kind, Transience};
 use backstop_retry_backoff::{
     Attempt, Ending, Handle, Jitter, Outcome, Policy, Resolution, Retry, Schedule, StopReason,
     StopToken,
@@ -153,4 +153,26 @@ fn an_answer_that_comes_with_the_stop_counts() {
     let call = retry.at_most_once(7).until(&token).asking(found);
     let finished = sim.block_on(call.run(&sim, &mut rng(), lost), None).unwrap().unwrap();
     assert_eq!((finished.value, finished.ending), ("filled", Ending::Resolved));
+}
+
+#[test]
+fn nobody_falls_back_on_an_order_that_took_effect() {
+    let duplicate = Class::of(Kind::Conflict).with_effect(Effect::Applied);
+    let retry = retry();
+    let taken = |_: Attempt<u32>| Err::<u32, _>(Known(duplicate));
+    let stopped = retry.at_most_once(7).run_blocking(&manual(), &mut rng(), taken).unwrap_err();
+    assert_eq!(stopped.reason, StopReason::AlreadyApplied);
+    assert!(stopped.fall_back(|_| 0).is_err());
+    let stopped = retry.idempotent(7).run_blocking(&manual(), &mut rng(), taken).unwrap_err();
+    assert_eq!(stopped.fall_back(|_| 0).unwrap().value, 0);
+}
+
+/// An error that is nothing but its class.
+#[derive(Debug)]
+struct Known(Class);
+
+impl Classify for Known {
+    fn class(&self) -> Class {
+        self.0
+    }
 }
