@@ -10,6 +10,7 @@ use backstop_clock::{Clock, Timestamp};
 use backstop_error_taxonomy::{Class, Kind as ErrorKind};
 use backstop_position_ledger::{
     Account, Amount, Books as View, Durability, Entry, Fact, InstrumentId, Ledger, Outcome,
+    action::{Isolation, Subject},
     error::{AmountError, AppendError, Difference, JournalError, ReplayError},
     journal::Digest,
     order::Event,
@@ -223,6 +224,21 @@ impl Accounts {
     pub fn quantity(&self, instrument: &InstrumentId) -> Amount {
         let books = self.view();
         books.position(&self.account, instrument).map_or(Amount::ZERO, |held| held.quantity())
+    }
+
+    /// Whether nothing more is booked on an instrument for now.
+    pub fn is_apart(&self, instrument: &InstrumentId) -> bool {
+        self.view().isolation(&self.account, Some(instrument)).is_some()
+    }
+
+    /// The instruments on which nothing more is booked for now, and why.
+    pub fn apart(&self) -> Vec<(InstrumentId, Isolation)> {
+        let books = self.view();
+        let of_instruments = books.isolated().filter_map(|(_, subject, why)| match subject {
+            Subject::Instrument(id) => Some((id.clone(), why.clone())),
+            Subject::Account => None,
+        });
+        of_instruments.collect()
     }
 
     /// Figures at the given marks.

@@ -56,8 +56,8 @@ pub struct Consume<D> {
     /// Symbols whose events wait behind a letter.
     behind_letters: BTreeSet<String>,
     redriven: Redriven,
-    /// Letters that are known to wait for a human.
-    quarantined: u64,
+    /// Symbols of which a letter is known to wait for a human.
+    quarantined: BTreeSet<String>,
     /// Differences of figures that a full comparison has looked into.
     looked_into: BTreeSet<FindingId>,
 }
@@ -86,7 +86,7 @@ impl<D: DeadLetterStore> Consume<D> {
             letters_moved: true,
             behind_letters: BTreeSet::new(),
             redriven: Redriven::default(),
-            quarantined: 0,
+            quarantined: BTreeSet::new(),
             looked_into: BTreeSet::new(),
         })
     }
@@ -120,7 +120,7 @@ impl<D: DeadLetterStore> Consume<D> {
             }
         }
         let text = format!("events after {} lack", self.inbox.after());
-        self.host.meet(Trouble::EventsBehind, text);
+        self.host.meet(Trouble::EventsBehind, None, text);
         Ok(false)
     }
 
@@ -158,7 +158,7 @@ impl<D: DeadLetterStore> Consume<D> {
     /// Replays what waits in letters; true when another replay may move what still waits.
     ///
     /// What failed too often is quarantined and waits for a human, with all that is parked
-    /// behind it; trading halts, because the books lag.
+    /// behind it; its instrument is set apart, because its books lag.
     async fn redrive(&mut self) -> Result<bool, Stop> {
         if !self.letters_moved {
             return Ok(false);
@@ -168,16 +168,19 @@ impl<D: DeadLetterStore> Consume<D> {
             let done = redrive::redrive(&host, &self.letters, &mut self.booking).await?;
             self.redriven.add(done);
         }
-        let stats = self.stats().await?;
-        self.letters_moved = stats.dead > 0;
-        self.behind_letters = redrive::symbols_behind_letters(&self.letters).await?;
-        if stats.quarantined > self.quarantined {
-            // What waits behind them makes the books lag, so nothing new rests on the books.
-            let text = format!("{} letters wait for a human", stats.quarantined);
+        let waiting = redrive::waiting(&self.host, &self.letters).await?;
+        for symbol in waiting.quarantined.difference(&self.quarantined) {
+            let instrument = self.host.known(symbol);
+            if instrument.is_some_and(|id| self.host.accounts.is_apart(id)) {
+                continue;
+            }
             self.host.count_manual();
-            self.host.meet(Trouble::LettersWait, text);
+            let text = format!("a letter of {symbol:?} and all behind it wait for a human");
+            self.host.meet(Trouble::LettersWait, instrument, text);
         }
-        self.quarantined = stats.quarantined;
+        self.quarantined = waiting.quarantined;
+        self.behind_letters = waiting.symbols;
+        self.letters_moved = waiting.may_move;
         Ok(self.letters_moved)
     }
 
@@ -262,7 +265,7 @@ impl<D: DeadLetterStore> Consume<D> {
     /// Symbols whose events wait behind a letter, as of now.
     async fn symbols_behind_letters(&mut self) -> Result<BTreeSet<String>, Stop> {
         if self.letters_moved {
-            self.behind_letters = redrive::symbols_behind_letters(&self.letters).await?;
+            self.behind_letters = redrive::waiting(&self.host, &self.letters).await?.symbols;
         }
         Ok(self.behind_letters.clone())
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     host::Host,
+    trouble::Trouble,
     venue::{self, Event, FaultSubject, Trade},
 };
 
@@ -142,8 +143,12 @@ impl Booking {
                 watch.notice(FaultSubject::Event(raw.position), clock.now());
                 Ok(())
             }
-            // Two orders under one client id: the letter waits for a human.
+            // Two orders under one client id: the letter waits for a human, and so does trading.
             Outcome::Conflict(difference) => {
+                if !self.host.halt.is_on() {
+                    let text = format!("order {order_id}: {difference}");
+                    self.host.meet(Trouble::OrderDiffers, None, text);
+                }
                 Err(BookingError::OrderConflict { order_id, difference })
             }
         }

@@ -11,7 +11,11 @@ use std::{
 use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::DeadLetterStore;
 use backstop_error_taxonomy::{Policy, thresholds::EventCounts};
-use backstop_position_ledger::{Account, Amount, InstrumentId, order::Event, pnl::Store};
+use backstop_position_ledger::{
+    Account, Amount, InstrumentId,
+    order::{Event, Order},
+    pnl::Store,
+};
 use backstop_reconciliation_strategies::{
     Report as Comparison,
     findings::{FindingId, Outcome},
@@ -231,7 +235,11 @@ impl Host {
     /// Whether an order that was made may still leave: in a halt only what flattens.
     pub fn may_send(&self, order: Uuid) -> bool {
         let books = self.accounts.view();
-        let flattens = books.order(order).is_some_and(|o| o.intent().strategy.as_str() == FLATTEN);
+        let intent = books.order(order).map(Order::intent);
+        let flattens = intent.is_some_and(|intent| intent.strategy.as_str() == FLATTEN);
+        if intent.is_some_and(|intent| self.accounts.is_apart(&intent.instrument)) {
+            return false;
+        }
         let is_halted = self.halt.is_on() && !(flattens && self.halt.flattens());
         self.gate.state() == SchemaGate::ReadWrite && !is_halted
     }
@@ -258,13 +266,18 @@ impl Host {
         self.nudges.iter().for_each(Nudge::raise);
     }
 
+    /// The ledger's name of what the venue calls `symbol`, if it is traded here.
+    pub fn known(&self, symbol: &str) -> Option<&InstrumentId> {
+        self.instrument_ids.iter().find(|id| id.as_str() == symbol)
+    }
+
     /// Posts what the host itself learned of an order.
     ///
     /// # Errors
     /// [`Stop`] when the books can no longer be written.
     pub fn note(&self, order: Uuid, event: Event) -> Result<(), Stop> {
         if let Some(difference) = self.accounts.note(order, event)? {
-            self.meet(Trouble::OrderDiffers, format!("order {order}: {difference}"));
+            self.meet(Trouble::OrderDiffers, None, format!("order {order}: {difference}"));
         }
         Ok(())
     }
@@ -310,7 +323,8 @@ impl Host {
             Silence::Since(since) if now.since(since) >= SILENT_MAX => {
                 self.silence.set(Silence::Told);
                 let minutes = now.since(since).as_secs() / 60;
-                self.meet(Trouble::VenueSilent, format!("no answer for {minutes} min: {error}"));
+                let text = format!("no answer for {minutes} min: {error}");
+                self.meet(Trouble::VenueSilent, None, text);
             }
             Silence::Since(_) | Silence::Told => {}
         }

@@ -7,6 +7,7 @@ use backstop_dlq::{
     store::{Filter, Page},
 };
 use backstop_position_ledger::{
+    action::Subject,
     journal,
     pnl::{Query, Status, Store},
 };
@@ -117,6 +118,11 @@ pub fn positions(look: &Look) -> anyhow::Result<Seen> {
             balance.realized_gross,
             balance.fees
         )?;
+    }
+    for (_, subject, since) in books.isolated() {
+        if let Subject::Instrument(id) = subject {
+            writeln!(text, "{id:<8} is set apart since {}: {}", utc(since.at), since.reason)?;
+        }
     }
     let (open, entries) = (books.open_orders().count(), books.sequence());
     write!(text, "{open} open orders, {entries} entries")?;

@@ -41,6 +41,7 @@ pub mod ids;
 pub mod runtime;
 pub mod setup;
 pub mod inspect;
+pub mod operator;
 pub mod serve;
 pub mod crash;
 pub mod chance;

@@ -21,6 +21,7 @@ use trading_host::{
     host::{Controls, Stop},
     inspect,
     letters::Committing,
+    operator::{Operator, Released},
     order::Absence,
     recon::Repair,
     serve,
@@ -58,6 +59,10 @@ enum Command {
     Verify(KeptRun),
     /// Lift the halt that keeps a run from trading on
     Lift(LiftArgs),
+    /// Set an instrument apart: the next run books and sends nothing of it
+    Isolate(ApartArgs),
+    /// Release an instrument that was set apart, and replay the letters that waited for it
+    Release(ApartArgs),
 }
 
 #[derive(Debug, Args)]
@@ -190,6 +195,18 @@ struct LiftArgs {
     reason: String,
 }
 
+#[derive(Debug, Args)]
+struct ApartArgs {
+    #[command(flatten)]
+    at: KeptRun,
+    /// The instrument's symbol
+    #[arg(long, value_name = "SYMBOL")]
+    instrument: String,
+    /// What was found, in words; kept in the journal
+    #[arg(long, value_name = "WORDS")]
+    reason: String,
+}
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(
@@ -248,6 +265,8 @@ fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
         Some(Command::Snapshots(args)) => history(&args),
         Some(Command::Verify(at)) => look(&at, inspect::verify),
         Some(Command::Lift(args)) => lift(&args),
+        Some(Command::Isolate(args)) => isolate(&args),
+        Some(Command::Release(args)) => release(&args),
         Some(Command::Reconcile(args)) => {
             let look = inspect::Look::at(&args.at.data_dir, args.at.market.as_deref())?;
             let seen = inspect::reconcile(&look, args.venue.as_deref())?;
@@ -319,6 +338,37 @@ fn lift(args: &LiftArgs) -> anyhow::Result<ExitCode> {
     };
     say(std::io::stdout(), &text);
     Ok(ExitCode::from(u8::from(lifted.is_none())))
+}
+
+fn isolate(args: &ApartArgs) -> anyhow::Result<ExitCode> {
+    let before = operator(args)?.isolate(&args.reason)?;
+    let text = before.as_ref().map_or_else(
+        || format!("set {} apart", args.instrument),
+        |since| {
+            format!("{} is set apart since {}: {}", args.instrument, utc(since.at), since.reason)
+        },
+    );
+    say(std::io::stdout(), &text);
+    Ok(ExitCode::from(u8::from(before.is_some())))
+}
+
+fn release(args: &ApartArgs) -> anyhow::Result<ExitCode> {
+    let released = operator(args)?.release(&args.reason)?;
+    let text = match &released {
+        Some(Released { isolation, letters }) => format!(
+            "released {}, set apart since {}: {}; {letters} letters are replayed",
+            args.instrument,
+            utc(isolation.at),
+            isolation.reason
+        ),
+        None => format!("{} is not set apart", args.instrument),
+    };
+    say(std::io::stdout(), &text);
+    Ok(ExitCode::from(u8::from(released.is_none())))
+}
+
+fn operator(args: &ApartArgs) -> anyhow::Result<Operator> {
+    Operator::at(&args.at.data_dir, args.at.market.as_deref(), &args.instrument)
 }
 
 fn controls(broken: Option<Rule>) -> Controls {

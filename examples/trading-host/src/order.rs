@@ -25,7 +25,7 @@ use crate::{
     halt::Cause,
     host::{Host, Stop},
     strategy::{Style, Target},
-    trouble::SUBMIT,
+    trouble::{Case, SUBMIT},
     venue::{self, FaultSubject, OrderRequest, VenueError},
 };
 
@@ -145,6 +145,9 @@ pub fn next_step(host: &Host, instrument: usize) -> Result<Step, Stop> {
         Step::Cancel(resting.into_iter().map(|(id, _)| id).collect())
     };
 
+    if host.accounts.is_apart(id) {
+        return Ok(if resting.is_empty() { Step::Rest } else { cancel(resting) });
+    }
     let halted = host.halt.is_on();
     if halted && !resting.is_empty() && !(host.halt.flattens() && resting.iter().all(is_market)) {
         return Ok(cancel(resting));
@@ -293,9 +296,12 @@ async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(
         host.watch.refused(now);
     }
     let decision = host.policy.decide(stopped.class(), &SUBMIT);
-    let what = ("order_failed", SUBMIT.component);
-    let text = || stopped.error.as_ref().map_or_else(String::new, ToString::to_string);
-    host.carry_out(&decision, what, Cause::CriticalError, text());
+    // No message is there to be set aside: it is the order that is looked up, below.
+    if decision.action != Action::Isolate {
+        let text = stopped.error.as_ref().map_or_else(String::new, ToString::to_string);
+        let (name, component, cause) = ("order_failed", SUBMIT.component, Cause::CriticalError);
+        host.carry_out(&decision, &Case { name, component, cause, instrument: None, text });
+    }
     if decision.class.effect() != Effect::NotApplied {
         // Whatever else was decided: what may have been placed is looked up, never sent again.
         return doubt(host, order_id).await;

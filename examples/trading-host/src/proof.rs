@@ -15,6 +15,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::{
+    alerts::utc,
     host::{FLATTEN, Host},
     report::{
         Breaker, DeadLetters, Fills, Invariant, Ledger, Money, OpenLetter, Orders, PnlSnapshots,
@@ -93,6 +94,7 @@ pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
         money: money(&books),
         alerts: length(host.alerts_raised()),
         last_alerts: host.last_alerts(),
+        isolated: isolated(host),
         halted: host.halt.called().map(|called| called.reason),
         ok: invariants.iter().all(|invariant| invariant.holds == Some(true)),
         invariants,
@@ -129,6 +131,7 @@ fn invariants(
         every_snapshot(snapshots),
         nothing_sent_when_closed(host, books, audit, began),
         nothing_sent_after_halt(host, books, audit),
+        nothing_sent_while_apart(host, books, audit),
         ("nothing_left_to_a_human", counts.manual == 0, format!("{} findings", counts.manual)),
     ];
     let invariant = |(name, holds, detail): Check| Invariant {
@@ -193,9 +196,34 @@ fn nothing_sent_after_halt(host: &Host, books: &Books, audit: &Audit) -> Check {
         .collect();
     let last = halt.at.saturating_add(ON_ITS_WAY_MAX);
     let late = audit.submits.iter().filter(|(at, tag)| *at > last && !flattening.contains(tag));
-    let late: Vec<String> = late.map(|(at, tag)| format!("{tag} at {at}")).collect();
-    let detail = format!("halted at {}, {} flattening orders", halt.at, flattening.len());
+    let late: Vec<String> = late.map(|(at, tag)| format!("{tag} at {}", utc(*at))).collect();
+    let detail = format!("halted at {}, {} flattening orders", utc(halt.at), flattening.len());
     ("nothing_sent_after_halt", late.is_empty(), first_or(&late, &detail))
+}
+
+/// Since an instrument was set apart, nothing of it came to the venue's door.
+///
+/// That nothing was intended either, the books see to themselves.
+fn nothing_sent_while_apart(host: &Host, books: &Books, audit: &Audit) -> Check {
+    let apart: BTreeMap<_, _> = host.accounts.apart().into_iter().collect();
+    let mut of_apart: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
+    for order in books.orders() {
+        let intent = order.intent();
+        if let Some(isolation) = apart.get(&intent.instrument) {
+            of_apart.insert(intent.tag, isolation.at.saturating_add(ON_ITS_WAY_MAX));
+        }
+    }
+    let late =
+        audit.submits.iter().filter(|(at, tag)| of_apart.get(tag).is_some_and(|last| at > last));
+    let late: Vec<String> = late.map(|(at, tag)| format!("{tag} at {}", utc(*at))).collect();
+    let names: Vec<_> = apart.keys().map(InstrumentId::as_str).collect();
+    let detail = format!("set apart: [{}]", names.join(", "));
+    ("nothing_sent_while_apart", late.is_empty(), first_or(&late, &detail))
+}
+
+fn isolated(host: &Host) -> BTreeMap<String, String> {
+    let apart = host.accounts.apart().into_iter();
+    apart.map(|(id, why)| (id.as_str().to_owned(), why.reason.to_string())).collect()
 }
 
 fn every_trade_once(host: &Host, books: &Books, audit: &Audit) -> Check {

@@ -168,27 +168,51 @@ fn settle(host: &Host, report: &Report) -> Result<(), Stop> {
             let drift = FaultSubject::Balance(currency.clone(), Decimal::ZERO);
             host.watch.notice(drift, now);
         }
-        if finding.outcome == Verdict::Manual && host.is_news(finding.id) {
+    }
+    // The plan is for the books as they are: what is set apart is so only once it is applied.
+    repair(host, report)?;
+    let manual = || report.with_outcome(Verdict::Manual);
+    let of_one = |finding: &&Finding| instrument_of(&finding.subject).is_some();
+    // Money that differs beside an instrument differs because of it: once that is set apart, the
+    // next comparison leaves the money alone, or says that it differs by itself.
+    let is_of_one = manual().any(|finding| of_one(&finding));
+    for finding in manual().filter(|finding| !is_of_one || of_one(finding)) {
+        let symbol = instrument_of(&finding.subject);
+        let is_known = symbol.is_some_and(|symbol| is_apart(host, symbol));
+        if !is_known && host.is_news(finding.id) {
             host.count_manual();
             report_to_human(host, finding);
         }
     }
+    Ok(())
+}
+
+/// Whether nothing may be repaired on an instrument until a human has looked.
+fn is_apart(host: &Host, symbol: &str) -> bool {
+    host.known(symbol).is_some_and(|id| host.accounts.is_apart(id))
+}
+
+fn repair(host: &Host, report: &Report) -> Result<(), Stop> {
     if host.rules.repair == Repair::Overwrite {
         return overwrite(host, report);
     }
     let mut books = Writing { host, accounts: &host.accounts };
+    let is_repair = |action: &&Action| match action {
+        // An order's end is looked up, not applied.
+        Action::ResolveOrder { .. } => false,
+        Action::ApplyTrade { trade, .. } => !is_apart(host, &trade.instrument),
+        _ => true,
+    };
+    let applied = report.plan.actions.iter().filter(is_repair).count();
     match recon::apply(&report.plan, &mut books) {
         Ok(_) => {
-            // An order's end is looked up, not applied.
-            let is_repair = |action: &&Action| !matches!(action, Action::ResolveOrder { .. });
-            let applied = report.plan.actions.iter().filter(is_repair).count();
             host.count_reconciled(report, applied);
+            Ok(())
         }
-        Err(ApplyError::Refused { source, .. }) => return Err(Stop::Books(source.to_string())),
+        Err(ApplyError::Refused { source, .. }) => Err(Stop::Books(source.to_string())),
         // Nothing runs between the comparison and here that could change the books.
-        Err(stale) => return Err(Stop::Books(stale.to_string())),
+        Err(stale) => Err(Stop::Books(stale.to_string())),
     }
-    Ok(())
 }
 
 fn report_to_human(host: &Host, finding: &Finding) {
@@ -200,7 +224,19 @@ fn report_to_human(host: &Host, finding: &Finding) {
         finding.external
     );
     let text = format!("the books differ from the venue's: {text}");
-    host.meet(Trouble::BooksDiffer, text);
+    match instrument_of(&finding.subject) {
+        Some(symbol) => host.meet(Trouble::InstrumentDiffers, host.known(symbol), text),
+        None => host.meet(Trouble::BooksDiffer, None, text),
+    }
+}
+
+fn instrument_of(subject: &Subject) -> Option<&str> {
+    match subject {
+        Subject::Order { instrument, .. }
+        | Subject::Trade { instrument, .. }
+        | Subject::Position { instrument, .. } => Some(instrument),
+        Subject::Balance { .. } => None,
+    }
 }
 
 /// The repair that a bot without a plan makes: the venue's figure replaces ours.
@@ -238,6 +274,11 @@ impl recon::Books for Writing<'_> {
                 let trade = trade_of(trade)?;
                 let fill = booked_as(&trade, source)?;
                 let cause = trade.client_order_id;
+                if self.accounts.is_apart(&fill.instrument) {
+                    // The venue still tells of it when the instrument is released.
+                    return Ok(());
+                }
+                let instrument = fill.instrument.clone();
                 match self.accounts.post(trade.at, cause, Fact::Filled(fill))? {
                     Outcome::Applied { .. } | Outcome::Voided { .. } | Outcome::Recorded { .. } => {
                         self.host.watch.booked(&trade.trade_id, now);
@@ -246,7 +287,7 @@ impl recon::Books for Writing<'_> {
                     Outcome::Conflict(difference) => {
                         let text = format!("trade {}: {difference}", trade.trade_id);
                         self.host.count_manual();
-                        self.host.meet(Trouble::TradeDiffers, text);
+                        self.host.meet(Trouble::TradeDiffers, Some(&instrument), text);
                     }
                 }
                 Ok(())

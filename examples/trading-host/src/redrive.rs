@@ -41,6 +41,7 @@ const LETTERS_MAX: u32 = 500;
 ///
 /// A letter that could not be decoded is asked for again: the venue still has the event whole.
 /// The bytes that came are kept, the clean copy stands beside them.
+/// Letters of an instrument that is set apart wait until it is released.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot answer.
@@ -52,7 +53,7 @@ pub async fn redrive<D: DeadLetterStore>(
     let dead = Filter::default().with_stream(STREAM).with_state(State::Dead);
     let listing = letters.list(&dead, Page::first(LETTERS_MAX)).await?;
     let mut ready: Vec<LetterId> = Vec::new();
-    for letter in &listing.letters {
+    for letter in listing.letters.iter().filter(|letter| !is_apart(host, letter)) {
         if letter.reason() != Reason::Undecodable || mend(host, letters, letter).await? {
             ready.push(letter.id());
         }
@@ -80,7 +81,8 @@ pub async fn resume<D: DeadLetterStore>(
     let mut page = Some(Page::first(LETTERS_MAX));
     while let Some(wanted) = page {
         let listing = letters.list(&filter, wanted).await?;
-        parked.extend(listing.letters.iter().map(Letter::id));
+        let ready = listing.letters.iter().filter(|letter| !is_apart(host, letter));
+        parked.extend(ready.map(Letter::id));
         page = listing.next;
     }
     replay(host, letters, booking, parked).await
@@ -126,23 +128,54 @@ async fn mend<D: DeadLetterStore>(
     Ok(true)
 }
 
-/// Symbols whose events wait behind a letter: their books lag the venue's on purpose.
+/// What waits in letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Symbols whose events wait: their books lag the venue's on purpose.
+    pub symbols: BTreeSet<String>,
+    /// Those of them whose first letter waits for a human.
+    pub quarantined: BTreeSet<String>,
+    /// Whether another replay may move one.
+    pub may_move: bool,
+}
+
+/// Looks through the open letters.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot answer.
-pub async fn symbols_behind_letters<D: DeadLetterStore>(
+pub async fn waiting<D: DeadLetterStore>(
+    host: &Host,
     letters: &Letters<D>,
-) -> Result<BTreeSet<String>, StoreError> {
-    let mut symbols = BTreeSet::new();
+) -> Result<Waiting, StoreError> {
+    let mut waiting = Waiting::default();
     for state in [State::Dead, State::Parked, State::Quarantined] {
         let filter = Filter::default().with_stream(STREAM).with_state(state);
         let mut page = Some(Page::first(LETTERS_MAX));
         while let Some(wanted) = page {
             let listing = letters.list(&filter, wanted).await?;
-            let keys = listing.letters.iter().filter_map(|letter| letter.message().key.clone());
-            symbols.extend(keys.map(|key| String::from_utf8_lossy(&key).into_owned()));
+            let symbols = listing.letters.iter().map(symbol_of);
+            match state {
+                State::Dead => {
+                    waiting.may_move |=
+                        listing.letters.iter().any(|letter| !is_apart(host, letter));
+                }
+                State::Quarantined => waiting.quarantined.extend(symbols.clone()),
+                _ => {}
+            }
+            waiting.symbols.extend(symbols);
             page = listing.next;
         }
     }
-    Ok(symbols)
+    Ok(waiting)
+}
+
+/// The symbol that a letter is about; empty when it names none.
+pub fn symbol_of(letter: &Letter) -> String {
+    let key = letter.message().key.as_deref().unwrap_or_default();
+    String::from_utf8_lossy(key).into_owned()
+}
+
+/// Whether a replay would fail, because nothing may be booked on the instrument.
+fn is_apart(host: &Host, letter: &Letter) -> bool {
+    host.known(&symbol_of(letter)).is_some_and(|id| host.accounts.is_apart(id))
 }

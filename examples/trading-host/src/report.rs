@@ -51,6 +51,8 @@ pub struct Report {
     pub last_alerts: Vec<String>,
     /// Why the host halted, if it did.
     pub halted: Option<String>,
+    /// Instruments that are set apart, and why.
+    pub isolated: BTreeMap<String, String>,
     /// What must hold whatever fails.
     pub invariants: Vec<Invariant>,
     /// Whether every invariant holds.
@@ -247,6 +249,9 @@ impl fmt::Display for Report {
         }
         if let Some(reason) = &self.halted {
             writeln!(f, "halted          {reason}")?;
+        }
+        for (symbol, reason) in &self.isolated {
+            writeln!(f, "set apart       {symbol}: {reason}")?;
         }
         for Invariant { name, holds, detail } in &self.invariants {
             let holds = match holds {

@@ -246,7 +246,7 @@ impl Snapshots {
         // On disk no earlier than the entry: one that is marked is in the journal, too.
         self.store.borrow_mut().mark(kept.checksum, &validation, now)?;
         if matches!(validation.status, Status::Alert | Status::Broken) {
-            host.meet(Trouble::SnapshotDiffers, in_words(kept, &validation));
+            host.meet(Trouble::SnapshotDiffers, None, in_words(kept, &validation));
         }
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! What the host itself finds wrong, and the one policy that says what becomes of any failure.
 //!
-//! Nobody else in the host asks of what kind a failure is to choose what to do: alerts, halts and
-//! the strategies' refusals follow from [`policy`], which is built at start from the taxonomy's
+//! Nobody else in the host asks of what kind a failure is to choose what to do: alerts, halts, what
+//! is set apart and the strategies' refusals follow from [`policy`], which is built at start from the taxonomy's
 //! profile of a trading system.
 
 use backstop_error_taxonomy::{
     Action, Class, Classify, Component, HaltScope, Kind, Policy, Severity, Site,
     policy::{BuildError, Draft, Rule},
 };
+
+use backstop_position_ledger::InstrumentId;
 
 use crate::halt::{Cause, Depth};
 
@@ -24,11 +26,13 @@ pub enum Trouble {
     OrderDiffers,
     /// A trade is in the books with another content.
     TradeDiffers,
-    /// A comparison found what no rule may repair.
+    /// A comparison found what no rule may repair, and it is of no one instrument.
     BooksDiffer,
+    /// A comparison found what no rule may repair in the trades or position of an instrument.
+    InstrumentDiffers,
     /// A published snapshot does not agree with the books.
     SnapshotDiffers,
-    /// Letters failed too often.
+    /// Letters of an instrument failed too often.
     LettersWait,
     /// Events of the venue do not come.
     EventsBehind,
@@ -38,10 +42,11 @@ pub enum Trouble {
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OrderDiffers,
         Self::TradeDiffers,
         Self::BooksDiffer,
+        Self::InstrumentDiffers,
         Self::SnapshotDiffers,
         Self::LettersWait,
         Self::EventsBehind,
@@ -54,6 +59,7 @@ impl Trouble {
             Self::OrderDiffers => "order_differs",
             Self::TradeDiffers => "trade_differs",
             Self::BooksDiffer => "reconciliation_manual",
+            Self::InstrumentDiffers => "instrument_differs",
             Self::SnapshotDiffers => "snapshot_mismatch",
             Self::LettersWait => "letters_quarantined",
             Self::EventsBehind => "events_behind",
@@ -67,6 +73,7 @@ impl Trouble {
             Self::OrderDiffers => (Component::EXECUTION, "book_order"),
             Self::TradeDiffers => (Component::POSITION, "book_trade"),
             Self::BooksDiffer => (Component::POSITION, "reconcile"),
+            Self::InstrumentDiffers => (Component::POSITION, "reconcile_instrument"),
             Self::SnapshotDiffers => (Component::POSITION, "verify_snapshot"),
             Self::LettersWait => (DLQ, "redrive"),
             Self::EventsBehind => (Component::DATA, "catch_up"),
@@ -78,18 +85,37 @@ impl Trouble {
     /// The cause that a halt because of it has.
     pub const fn cause(self) -> Cause {
         match self {
-            Self::BooksDiffer | Self::TradeDiffers => Cause::Reconciliation,
+            Self::BooksDiffer | Self::InstrumentDiffers | Self::TradeDiffers => {
+                Cause::Reconciliation
+            }
             _ => Cause::CriticalError,
         }
     }
 }
 
+/// What a decision is about.
+#[derive(Clone, Debug)]
+pub struct Case<'a> {
+    /// The stable word that an alert has for it.
+    pub name: &'static str,
+    /// Where it happened; its events are counted together.
+    pub component: Component,
+    /// The cause that a halt because of it has.
+    pub cause: Cause,
+    /// The one instrument that it concerns.
+    pub instrument: Option<&'a InstrumentId>,
+    /// What happened.
+    pub text: String,
+}
+
 impl Classify for Trouble {
     fn class(&self) -> Class {
         match self {
-            Self::OrderDiffers | Self::TradeDiffers | Self::BooksDiffer | Self::SnapshotDiffers => {
-                Class::of(Kind::Inconsistent)
-            }
+            Self::OrderDiffers
+            | Self::TradeDiffers
+            | Self::BooksDiffer
+            | Self::InstrumentDiffers
+            | Self::SnapshotDiffers => Class::of(Kind::Inconsistent),
             Self::LettersWait => Class::of(Kind::Data).exhausted(),
             // Looked for again and again before anybody calls it trouble.
             Self::EventsBehind | Self::VenueSilent => Class::of(Kind::Unavailable).exhausted(),
@@ -101,8 +127,10 @@ impl Classify for Trouble {
 ///
 /// | failure | what happens |
 /// |---|---|
-/// | orders, trades or books differ where no plan may repair them | critical: halt |
-/// | letters wait for a human | halt, because the books lag |
+/// | orders differ, or balances where no plan may repair them | critical: halt |
+/// | trades or the position of an instrument differ where no plan may repair them | critical: the instrument is set apart |
+/// | letters of an instrument wait for a human | the instrument is set apart, because its books lag |
+/// | something of no known instrument should be set apart | halt |
 /// | a snapshot differs | a human hears of it; trading rests on the books, not on it |
 /// | events are behind, the venue is silent | a human hears of it, once in five minutes |
 /// | gate or halt keep an order back | nothing: that is what they are for |
@@ -122,6 +150,19 @@ pub fn policy() -> Result<Policy, BuildError> {
                 .with_severity(Severity::Critical),
         )
         .with_rule(
+            on("instrument_differs", Component::POSITION, Kind::Inconsistent)
+                .on_op("reconcile_instrument")
+                .act(Action::Isolate)
+                .with_severity(Severity::Critical),
+        )
+        .with_rule(
+            // Two trades under one id.
+            on("trade_differs", Component::POSITION, Kind::Inconsistent)
+                .on_op("book_trade")
+                .act(Action::Isolate)
+                .with_severity(Severity::Critical),
+        )
+        .with_rule(
             // Two orders under one client order id: what one intent bought is not known.
             on("order_differs", Component::EXECUTION, Kind::Inconsistent)
                 .act(Action::Halt)
@@ -137,8 +178,7 @@ pub fn policy() -> Result<Policy, BuildError> {
         .with_rule(
             on("letters_wait", DLQ, Kind::Data)
                 .on_op("redrive")
-                .act(Action::Halt)
-                .with_halt(HaltScope::Trading)
+                .act(Action::Isolate)
                 .with_severity(Severity::High),
         )
         .with_rule(

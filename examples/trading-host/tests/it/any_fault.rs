@@ -46,7 +46,14 @@ fn script() -> impl Strategy<Value = Script> {
         let away = away.map(|(from, length)| (at(from), at(from + length)));
         let drift = drift.filter(|(_, amount)| *amount != 0);
         let drift = drift.map(|(second, amount)| (at(second), amount.into()));
-        Script { submits, events, away, drift, behind: Duration::from_secs(behind) }
+        Script {
+            submits,
+            events,
+            away,
+            drift,
+            behind: Duration::from_secs(behind),
+            ..Script::default()
+        }
     })
 }
 

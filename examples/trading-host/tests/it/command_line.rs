@@ -32,8 +32,18 @@ pub(crate) fn told(output: &Output) -> (Option<i32>, String, String) {
 fn help_explains_itself() {
     let (status, out, err) = told(&host(["--help"]));
     assert_eq!((status, err.as_str()), (Some(0), ""));
-    let commands =
-        ["run", "venue", "letters", "positions", "reconcile", "snapshots", "verify", "lift"];
+    let commands = [
+        "run",
+        "venue",
+        "letters",
+        "positions",
+        "reconcile",
+        "snapshots",
+        "verify",
+        "lift",
+        "isolate",
+        "release",
+    ];
     for word in commands {
         assert!(out.lines().any(|line| line.trim_start().starts_with(word)), "{word}: {out}");
     }

@@ -33,6 +33,8 @@ mod snapshots;
 #[cfg(test)]
 mod halt;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod trouble;
 #[cfg(test)]
 mod ports;

@@ -75,13 +75,14 @@ fn the_letter_keeps_what_came_beside_the_clean_copy() {
 }
 
 #[test]
-fn what_the_venue_cannot_mend_halts_and_is_left_to_a_human() {
+fn what_the_venue_cannot_mend_sets_its_instrument_apart_and_is_left_to_a_human() {
     let mut stage = Stage::new(2, 240).with_liquidity(50).wishing(20, 0, 200).wishing(50, 1, 100);
     stage.script.events.insert(2, Fate::Torn(Duration::ZERO, u32::MAX));
     let ending = stage.play();
-    // The books lag from then on, so nothing new rests on them.
-    assert_eq!((ending.held("AAA"), ending.held("BBB")), (0.into(), 0.into()));
-    assert!(ending.report.halted.is_some());
+    // The books of one instrument lag from then on, so nothing new of it rests on them.
+    assert_eq!((ending.held("AAA"), ending.held("BBB")), (0.into(), 100.into()));
+    assert_eq!(ending.report.halted, None);
+    assert_eq!(ending.report.isolated.keys().collect::<Vec<_>>(), ["AAA"]);
     // Nothing is lost: the letters say what lacks, a human was told, the run is not well.
     let letters = ending.letters();
     assert_eq!(letters[0].state(), State::Quarantined);

@@ -37,9 +37,15 @@ fn stage() -> Stage {
 
 /// A venue whose audit tells what a test makes of it.
 #[derive(Debug)]
-struct Doctored {
+pub(crate) struct Doctored {
     venue: Rc<ScriptedVenue>,
     doctor: fn(&mut Audit),
+}
+
+impl Doctored {
+    pub(crate) const fn new(venue: Rc<ScriptedVenue>, doctor: fn(&mut Audit)) -> Self {
+        Self { venue, doctor }
+    }
 }
 
 impl Venue for Doctored {
@@ -75,7 +81,7 @@ impl Venue for Doctored {
 fn doctored(doctor: fn(&mut Audit)) -> Report {
     let stage = stage();
     let Set { mut ports, venue, .. } = stage.set();
-    ports.venue = Rc::new(Doctored { venue, doctor });
+    ports.venue = Rc::new(Doctored::new(venue, doctor));
     run(ports, stage.settings).unwrap()
 }
 

@@ -13,10 +13,11 @@ use crate::stage::{Ending, Stage, Submit, at, decimal};
 /// name, action, severity.
 const TROUBLES: &str = "
 order_differs         halt     critical
-trade_differs         halt     critical
+trade_differs         isolate  critical
 reconciliation_manual halt     critical
+instrument_differs    isolate  critical
 snapshot_mismatch     escalate high
-letters_quarantined   halt     high
+letters_quarantined   isolate  high
 events_behind         escalate high
 venue_silent          escalate high";
 

@@ -37,6 +37,10 @@ pub(crate) struct Script {
     pub(crate) away: Option<(Timestamp, Timestamp)>,
     /// Money that goes without a word, and when.
     pub(crate) drift: Option<(Timestamp, Decimal)>,
+    /// Units of an instrument that come without a word, and when.
+    pub(crate) moved: Option<(Timestamp, &'static str, Decimal)>,
+    /// The n-th trade, counted from 1, is told of at another price in statements.
+    pub(crate) restated: Option<usize>,
     /// How far the clock that enforces deadlines is behind.
     pub(crate) behind: Duration,
 }
@@ -288,21 +292,43 @@ impl State {
         drifted.collect()
     }
 
+    fn with_moved(
+        &self,
+        positions: Vec<(String, Decimal)>,
+        now: Timestamp,
+    ) -> Vec<(String, Decimal)> {
+        let mut positions: BTreeMap<_, _> = positions.into_iter().collect();
+        if let Some((_, symbol, units)) = self.script.moved.filter(|(at, ..)| *at <= now) {
+            *positions.entry(symbol.to_owned()).or_default() += units;
+        }
+        positions.into_iter().filter(|(_, units)| !units.is_zero()).collect()
+    }
+
     fn statement(&mut self, now: Timestamp, window: Option<TradeWindow>) -> VenueStatement {
-        let statement = answer_of(self.venue.statement(now, window)).unwrap();
+        let mut statement = answer_of(self.venue.statement(now, window)).unwrap();
         let balances = self.with_drift(statement.balances);
+        let positions = self.with_moved(statement.positions, now);
+        if let (Some(trades), Some(nth)) = (&mut statement.trades, self.script.restated) {
+            let id = format!("T{nth:08}");
+            let restated = trades.iter_mut().find(|trade| trade.trade_id == id);
+            if let Some(trade) = restated {
+                trade.price += Decimal::ONE;
+            }
+        }
         let event_head = u64::try_from(self.rows.len()).unwrap();
-        VenueStatement { balances, event_head, ..statement }
+        VenueStatement { balances, positions, event_head, ..statement }
     }
 
     fn truth(&mut self, now: Timestamp) -> Audit {
         self.advance(now);
         let audit = self.venue.audit(now);
         let balances = self.with_drift(audit.balances);
+        let positions = self.with_moved(audit.positions, now);
         let faults = self.faults.clone();
         let outages = self.script.away.filter(|_| self.outage_begun);
         Audit {
             balances,
+            positions,
             faults,
             outages: outages.map(|(from, to)| (from, Some(to))).into_iter().collect(),
             submits: self.submits.clone(),

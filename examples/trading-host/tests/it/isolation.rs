@@ -1,0 +1,211 @@
+//! What is wrong with one instrument sets that instrument apart, and the others trade on.
+
+use std::{collections::BTreeMap, path::Path, rc::Rc, time::Duration};
+
+use backstop_clock::Timestamp;
+use backstop_dlq::{
+    DeadLetterStore as _, Letter, Message, Reason, SqliteStore, State,
+    history::{Attempts, Settlement},
+};
+use backstop_position_ledger::{
+    Fact,
+    action::Subject,
+    order::{Intent, Status},
+};
+use backstop_storage::Database;
+use rust_decimal::Decimal;
+use serde_json::Value;
+use trading_host::{
+    events::STREAM, host::run as run_host, operator::Operator, setup::DATABASE, strategy::Style,
+};
+
+use crate::{
+    command_line::{host, run, told},
+    proof::Doctored,
+    stage::{Ending, Fate, START, Set, Stage, at, broken, january},
+};
+
+/// Holds two instruments, rests in the book of the first, and wants more of both at 400 s.
+fn stage() -> Stage {
+    let limit = Style::Limit { price: Decimal::from(9), good_for: Duration::from_hours(1) };
+    Stage::new(2, 800)
+        .wishing(20, 0, 100)
+        .wishing(20, 1, 100)
+        .wishing_in_style(150, 0, 300, limit)
+        .wishing(400, 0, 200)
+        .wishing(400, 1, 200)
+}
+
+/// When and why an instrument was set apart, by the journal.
+fn isolations(ending: &Ending) -> Vec<(String, Timestamp, String)> {
+    let entries = ending.entries().into_iter();
+    let isolated = entries.filter_map(|entry| match entry.fact {
+        Fact::Isolated { subject: Subject::Instrument(id), reason } => {
+            Some((id.as_str().to_owned(), entry.journaled_at, reason.to_string()))
+        }
+        _ => None,
+    });
+    isolated.collect()
+}
+
+/// How many orders came for each instrument after a moment.
+fn sent_after(ending: &Ending, moment: Timestamp) -> BTreeMap<String, usize> {
+    let mut sent = BTreeMap::new();
+    let orders = ending.orders();
+    let intents: BTreeMap<_, &Intent> =
+        orders.iter().map(|order| (order.intent().tag, order.intent())).collect();
+    for (_, tag) in ending.audit.submits.iter().filter(|(at, _)| *at > moment) {
+        *sent.entry(intents[tag].instrument.as_str().to_owned()).or_default() += 1;
+    }
+    sent
+}
+
+/// What holds whenever the first instrument was set apart at about 200 s.
+fn only_the_first_is_apart(ending: &Ending, alert: &str) {
+    let isolations = isolations(ending);
+    let [(symbol, since, reason)] = &*isolations else { panic!("{isolations:?}") };
+    assert_eq!(symbol, "AAA");
+    assert!(*since > at(200) && *since < at(320), "{since}");
+    assert_eq!(ending.report.isolated, BTreeMap::from([("AAA".to_owned(), reason.clone())]));
+    // Its order was taken from the book and no other sent; the other instrument trades on.
+    let resting = ending.orders().into_iter().find(|order| order.intent().limit.is_some()).unwrap();
+    assert_eq!(resting.status(), Status::Cancelled);
+    assert_eq!(sent_after(ending, at(210)), BTreeMap::from([("BBB".to_owned(), 1)]));
+    assert_eq!((ending.held("AAA"), ending.held("BBB")), (100.into(), 200.into()));
+    assert_eq!(ending.report.halted, None);
+    // A human hears of it, once, and the run is not well.
+    assert_eq!(ending.alerts.len(), 1, "{:?}", ending.alerts);
+    assert_eq!(ending.alerts[0].name, alert);
+    assert!(ending.alerts[0].text.contains("AAA"), "{}", ending.alerts[0].text);
+    assert!(ending.broken().contains(&"nothing_left_to_a_human"), "{:?}", ending.broken());
+    assert!(!ending.broken().contains(&"nothing_sent_while_apart"));
+    assert!(!ending.broken().contains(&"snapshots_verify"), "{:?}", ending.broken());
+}
+
+#[test]
+fn a_position_that_nothing_explains() {
+    for units in [-7, 7] {
+        let mut stage = stage();
+        stage.script.moved = Some((at(200), "AAA", units.into()));
+        let ending = stage.play();
+        only_the_first_is_apart(&ending, "instrument_differs");
+        assert_eq!(ending.broken(), ["books_equal_venue", "nothing_left_to_a_human"]);
+    }
+}
+
+#[test]
+fn a_trade_of_another_content_is_of_its_instrument_alone() {
+    // Told at its own price by the stream, and at another by the statement of the gap.
+    let mut stage = Stage::new(2, 800).wishing(20, 0, 100).wishing(20, 1, 100).wishing(210, 1, 200);
+    stage.script.restated = Some(1);
+    stage.script.events.insert(6, Fate::Never);
+    let ending = stage.wishing(400, 0, 200).play();
+    let isolations = isolations(&ending);
+    assert_eq!(isolations.len(), 1, "{isolations:?}");
+    assert_eq!(isolations[0].0, "AAA");
+    assert!(isolations[0].2.contains("trade_mismatch"), "{}", isolations[0].2);
+    assert_eq!((ending.held("AAA"), ending.held("BBB")), (100.into(), 200.into()));
+    assert_eq!((ending.report.halted.as_ref(), ending.alerts.len()), (None, 1));
+}
+
+#[test]
+fn without_it_the_run_would_have_traded_on() {
+    let ending = stage().play();
+    assert!(ending.report.ok, "{:?}", ending.broken());
+    assert_eq!((isolations(&ending), ending.report.isolated.len()), (Vec::new(), 0));
+    assert_eq!((ending.held("AAA"), ending.held("BBB")), (200.into(), 200.into()));
+}
+
+#[test]
+fn an_order_that_was_sent_for_it_all_the_same_is_found() {
+    let mut stage = stage();
+    stage.script.moved = Some((at(200), "AAA", 7.into()));
+    let Set { mut ports, venue, .. } = stage.set();
+    // The first order of the run is one for the instrument.
+    ports.venue = Rc::new(Doctored::new(venue, |audit| audit.submits[0].0 = at(700)));
+    let report = run_host(ports, stage.settings).unwrap();
+    assert!(report.isolated.contains_key("AAA"));
+    assert!(broken(&report).contains(&"nothing_sent_while_apart"), "{:?}", broken(&report));
+}
+
+#[test]
+fn a_release_lets_the_letters_be_replayed_that_waited_for_a_human() {
+    let (market, folder) = (january(), tempfile::tempdir().unwrap());
+    let more = ["--crash-at", "booked:2"];
+    assert_eq!(told(&run(market.path(), Some(folder.path()), &more)).0, None, "killed");
+    let id = {
+        let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+        let store = SqliteStore::open(&db).unwrap();
+        let message = Message::new(STREAM, 1_000, b"torn".to_vec(), START);
+        let message = message.with_key(b"EURUSD".to_vec());
+        let letter = Letter::dead(message, Reason::Undecodable, Attempts::default(), START);
+        pollster::block_on(store.put(&letter)).unwrap();
+        let (reason, attempts) = (Reason::Undecodable, Attempts::default());
+        let failed = Settlement::Failed { reason, attempts, replays_max: 1 };
+        let letter = pollster::block_on(store.settle(letter.id(), failed)).unwrap();
+        assert_eq!(letter.state(), State::Quarantined);
+        letter.id()
+    };
+    let operator = |symbol| Operator::at(folder.path(), Some(market.path()), symbol).unwrap();
+    assert_eq!(operator("EURUSD").isolate("it is torn").unwrap(), None);
+    assert_eq!(operator("AAPL").release("never set apart").unwrap(), None);
+    let released = operator("EURUSD").release("it is mended").unwrap().unwrap();
+    assert_eq!((released.letters, &*released.isolation.reason.to_string()), (1, "it is torn"));
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    let letter = pollster::block_on(SqliteStore::open(&db).unwrap().letter(id)).unwrap().unwrap();
+    assert_eq!(letter.state(), State::Dead);
+}
+
+/// One number of a report.
+fn figure(report: &Value, pointer: &str) -> u64 {
+    report.pointer(pointer).unwrap().as_u64().unwrap()
+}
+
+fn report(market: &Path, folder: &Path) -> (Option<i32>, Value) {
+    let more = ["--seed", "1", "--report", "json"];
+    let (status, out, err) = told(&run(market, Some(folder), &more));
+    (status, serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}")))
+}
+
+#[test]
+fn an_operator_sets_apart_and_releases_between_two_runs() {
+    let (market, folder) = (january(), tempfile::tempdir().unwrap());
+    let more = ["--seed", "1", "--crash-at", "booked:2"];
+    let (status, ..) = told(&run(market.path(), Some(folder.path()), &more));
+    assert_eq!(status, None, "killed");
+    let operate = |command, symbol, reason| {
+        let at = folder.path().to_str().unwrap();
+        let market = market.path().to_str().unwrap();
+        let args = [command, "--data-dir", at, "--market", market, "--instrument", symbol];
+        told(&host(args.into_iter().chain(["--reason", reason])))
+    };
+    let (status, out, err) = operate("release", "EURUSD", "no reason");
+    assert_eq!((status, out.trim()), (Some(1), "EURUSD is not set apart"), "{err}");
+    let (status, out, err) = operate("isolate", "EURUSD", "its feed looks wrong");
+    assert_eq!((status, out.trim()), (Some(0), "set EURUSD apart"), "{err}");
+    let (status, out, _) = operate("isolate", "EURUSD", "again");
+    assert!(status == Some(1) && out.contains("its feed looks wrong"), "{out}");
+    let (status, _, err) = operate("isolate", "XAUUSD", "not traded here");
+    assert!(status == Some(2) && err.contains("XAUUSD"), "{err}");
+
+    // What was on its way waits in letters; nothing more is sent, and the others trade on.
+    let (status, held_back) = report(market.path(), folder.path());
+    assert_eq!(held_back["isolated"]["EURUSD"], Value::from("its feed looks wrong"));
+    let broken: Vec<_> = held_back["invariants"].as_array().unwrap().iter().collect();
+    let broken = |name: &str| {
+        broken.iter().any(|check| check["name"] == name && check["holds"] == Value::Bool(false))
+    };
+    assert!(!broken("nothing_sent_while_apart") && !broken("snapshots_verify"));
+    assert_eq!((status, held_back["halted"].is_null()), (Some(1), true));
+    assert!(broken("every_trade_once") && figure(&held_back, "/dead_letters/remaining") > 0);
+    assert_eq!(figure(&held_back, "/reconciliation/manual"), 0);
+
+    // Released, the letters are booked, and everything holds.
+    let (status, out, err) = operate("release", "EURUSD", "the feed is right");
+    assert!(status == Some(0) && out.starts_with("released EURUSD, set apart since"), "{out}{err}");
+    let (status, level) = report(market.path(), folder.path());
+    assert_eq!(status, Some(0), "{level:#}");
+    assert_eq!(figure(&level, "/dead_letters/remaining"), 0);
+    assert!(figure(&level, "/fills/total") > figure(&held_back, "/fills/total"));
+    assert_eq!(level["isolated"], Value::Object(serde_json::Map::new()));
+}
