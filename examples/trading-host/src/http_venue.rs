@@ -17,7 +17,7 @@
 //!
 //! | failure | on the wire |
 //! |---|---|
-//! | rate limit | 429 with Retry-After in seconds |
+//! | rate limit | 429 with Retry-After in seconds; a date, with the date of the answer, is read too |
 //! | server error | 503 |
 //! | reject | 422 with `{"reason": ".."}` |
 //! | reset | the connection closes without an answer |

@@ -3,11 +3,11 @@
 use std::{io::Read, time::Duration};
 
 use backstop_clock::{Clock, Timestamp};
-use backstop_error_taxonomy::{Classify, Effect, Kind};
+use backstop_error_taxonomy::{Classify, Effect, Kind, codes};
 use reqwest::{
     Method, StatusCode, Url,
     blocking::{Client, RequestBuilder, Response},
-    header::RETRY_AFTER,
+    header::{DATE, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -206,9 +206,14 @@ fn refusal(status: StatusCode, response: Response) -> VenueError {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     match status {
         StatusCode::TOO_MANY_REQUESTS => {
-            let seconds = header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok());
+            // A date is by the venue's clock, and so is the date of its answer; ours may be off.
+            let sent = header(DATE.as_str()).and_then(|date| httpdate::parse_http_date(date).ok());
+            let asked = header(RETRY_AFTER.as_str()).and_then(|text| match sent {
+                Some(sent) => codes::retry_after(text, sent),
+                None => text.parse().ok().map(Duration::from_secs),
+            });
             // Without one, it is the caller's schedule that says when.
-            VenueError::RateLimited { retry_after: Duration::from_secs(seconds.unwrap_or(0)) }
+            VenueError::RateLimited { retry_after: asked.unwrap_or_default() }
         }
         _ if header(REFUSED).is_some() => VenueError::Refused,
         _ if status.is_server_error() => VenueError::Unavailable { status: status.as_u16() },

@@ -195,25 +195,48 @@ fn an_answer_that_is_cut_short_or_foreign_is_no_answer() {
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", {
             VenueError::Unavailable { status: 404 }
         }),
-        ("HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n", {
-            VenueError::RateLimited { retry_after: Duration::ZERO }
-        }),
     ];
     for (text, error) in cases {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let thread = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 4_096];
-            let length = stream.read(&mut request).unwrap();
-            assert!(length > 0);
-            stream.write_all(text.as_bytes()).unwrap();
-        });
-        let clock = SimClock::new(START);
-        let far = connect(&url, &clock);
-        let answer = Simulation::new(clock).run(async move { far.statement(None).await });
-        assert_eq!(answer.unwrap(), Err(error));
-        thread.join().unwrap();
+        assert_eq!(answered(text), Err(error));
+    }
+}
+
+/// What a call comes to that is answered in these words.
+fn answered(text: &str) -> Result<VenueStatement, VenueError> {
+    let text = text.to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4_096];
+        let length = stream.read(&mut request).unwrap();
+        assert!(length > 0);
+        stream.write_all(text.as_bytes()).unwrap();
+    });
+    let clock = SimClock::new(START);
+    let far = connect(&url, &clock);
+    let answer = Simulation::new(clock).run(async move { far.statement(None).await });
+    thread.join().unwrap();
+    answer.unwrap()
+}
+
+#[test]
+fn a_rate_limit_names_its_end_in_seconds_or_as_a_date_by_the_clock_of_the_answer() {
+    let date = "date: Fri, 31 Dec 1999 23:59:30 GMT\r\n";
+    let cases = [
+        ("", 0),
+        ("retry-after: 7\r\n", 7),
+        (&format!("{date}retry-after: 7\r\n"), 7),
+        (&format!("{date}retry-after: Fri, 31 Dec 1999 23:59:59 GMT\r\n"), 29),
+        // Over already, no hint at all, and a date that nobody's clock belongs to.
+        (&format!("{date}retry-after: Fri, 31 Dec 1999 23:59:00 GMT\r\n"), 0),
+        (&format!("{date}retry-after: soon\r\n"), 0),
+        ("retry-after: Fri, 31 Dec 1999 23:59:59 GMT\r\n", 0),
+    ];
+    for (headers, seconds) in cases {
+        let text = format!("HTTP/1.1 429 Too Many Requests\r\n{headers}content-length: 0\r\n\r\n");
+        let retry_after = Duration::from_secs(seconds);
+        assert_eq!(answered(&text), Err(VenueError::RateLimited { retry_after }), "{headers}");
     }
 }
 
