@@ -94,6 +94,7 @@ pub async fn report<D: DeadLetterStore>(
         replayed: redriven.replayed,
         resolved: stats.resolved,
         remaining: stats.open(),
+        lost: consume.lost(),
     };
     let open = open_letters(consume).await?;
     let evidence = Evidence {

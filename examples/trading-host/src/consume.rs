@@ -56,6 +56,8 @@ pub struct Consume<D> {
     /// Symbols whose events wait behind a letter.
     behind_letters: BTreeSet<String>,
     redriven: Redriven,
+    /// Letters that were put and are not there.
+    lost: u64,
     /// Symbols of which a letter is known to wait for a human.
     quarantined: BTreeSet<String>,
     /// Differences of figures that a full comparison has looked into.
@@ -86,6 +88,7 @@ impl<D: DeadLetterStore> Consume<D> {
             letters_moved: true,
             behind_letters: BTreeSet::new(),
             redriven: Redriven::default(),
+            lost: 0,
             quarantined: BTreeSet::new(),
             looked_into: BTreeSet::new(),
         })
@@ -144,8 +147,10 @@ impl<D: DeadLetterStore> Consume<D> {
             let step = self.consumer.step().await?;
             match step {
                 Step::Idle => return Ok(()),
-                Step::Lettered(_) | Step::Parked(_) => {
+                Step::Lettered(id) | Step::Parked(id) => {
                     self.letters_moved = true;
+                    // The place in the stream is behind it now: it has to be there.
+                    self.lost += u64::from(self.letters.letter(id).await?.is_none());
                     let number = self.inbox.after();
                     self.host.watch.notice(FaultSubject::Event(number), self.host.clock.now());
                     self.host.crash_point("lettered");
@@ -303,6 +308,11 @@ impl<D: DeadLetterStore> Consume<D> {
     /// What redriving came to.
     pub const fn redriven(&self) -> Redriven {
         self.redriven
+    }
+
+    /// Letters that were put and are not there.
+    pub const fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// The letters.

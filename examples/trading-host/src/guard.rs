@@ -8,6 +8,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    rc::Rc,
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ use backstop_circuit_breaker::{
     bulkhead::{Bulkhead, Limits, Refusal},
 };
 use backstop_clock::{Clock, Sleep};
-use backstop_error_taxonomy::{Class, Classify, Kind};
+use backstop_error_taxonomy::{Class, Classify, Component, Kind};
 use backstop_retry_backoff::{
     Elapsed, Finished, Guard as Repeat, Policy as RetryPolicy, Retry, RetryAfter, Schedule, Stopped,
 };
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     chance::Chance,
+    errors::Errors,
     runtime::SimClock,
     stack::Stack,
     venue::{Acceptance, Answer, OrderRequest, Venue, VenueError},
@@ -107,6 +109,7 @@ pub struct Guard {
     chance: Chance,
     /// Attempts after the first, of all calls.
     retries: Cell<u64>,
+    errors: Rc<Errors>,
     /// How often each intent was let through to the venue.
     sent: RefCell<BTreeMap<Uuid, u32>>,
 }
@@ -116,7 +119,12 @@ impl Guard {
     ///
     /// # Errors
     /// A setting that contradicts itself.
-    pub fn new(clock: SimClock, chance: Chance, submitting: Submitting) -> anyhow::Result<Self> {
+    pub fn new(
+        clock: SimClock,
+        chance: Chance,
+        submitting: Submitting,
+        errors: Rc<Errors>,
+    ) -> anyhow::Result<Self> {
         let breaker = Breaker::new(
             BreakerPolicy::new(OPEN_TIME).with_consecutive_failures(FAILURES_TO_OPEN),
         )?;
@@ -132,6 +140,7 @@ impl Guard {
             read: Retry::new(read_policy())?,
             chance,
             retries: Cell::default(),
+            errors,
             sent: RefCell::default(),
         })
     }
@@ -160,12 +169,19 @@ impl Guard {
             Submitting::Once => Repeat::Once(id),
             Submitting::PlainRetry => Repeat::Idempotent(id),
         };
+        let last = Cell::new(None);
+        let witness = |error: &CallError| last.set(Some(error.class().kind()));
         let stack = Stack::new(&self.clock, &self.submit, SUBMIT_TIMEOUT)
             .with_gate(&may_send)
             .with_breaker(&self.breaker)
-            .with_bulkhead(&self.bulkhead);
+            .with_bulkhead(&self.bulkhead)
+            .with_witness(&witness);
         let result = stack.run(&mut rng, Some(repeat), send).await;
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
+        // One that failed for good is counted when it is known whether it was placed.
+        if let (Ok(_), Some(kind)) = (&result, last.get()) {
+            self.errors.recovered(kind, Component::EXECUTION, self.clock.now());
+        }
         result
     }
 
@@ -180,8 +196,19 @@ impl Guard {
         call: impl Fn() -> Answer<'v, T>,
     ) -> Result<T, Stopped<CallError>> {
         let mut rng = SmallRng::seed_from_u64(self.clock.now().as_millis().cast_unsigned());
-        let stack = Stack::new(&self.clock, &self.read, READ_TIMEOUT);
+        let last = Cell::new(None);
+        let witness = |error: &CallError| last.set(Some(error.class().kind()));
+        let stack = Stack::new(&self.clock, &self.read, READ_TIMEOUT).with_witness(&witness);
         let result = stack.run(&mut rng, None, call).await;
+        match (&result, last.get()) {
+            (_, None) => {}
+            (Ok(_), Some(kind)) => {
+                self.errors.recovered(kind, Component::NETWORK, self.clock.now());
+            }
+            (Err(_), Some(kind)) => {
+                self.errors.failed(kind, Component::NETWORK, self.clock.now());
+            }
+        }
         self.count(result.as_ref().map_or_else(|stopped| stopped.attempts, |done| done.attempts));
         result.map(|finished| finished.value)
     }

@@ -34,6 +34,7 @@ use crate::{
     consume::Consume,
     crash::Passage,
     duties,
+    errors::Errors,
     fill::Repeats,
     guard::{CallError, Guard, Submitting},
     halt::{Halt, Halts},
@@ -194,6 +195,8 @@ pub struct Host {
     pub nudges: Vec<Nudge>,
     /// Last prices, for unrealised profit.
     pub marks: RefCell<BTreeMap<InstrumentId, Amount>>,
+    /// What became of failures.
+    pub errors: Rc<Errors>,
     alerts: Rc<dyn Alerts>,
     counts: RefCell<EventCounts>,
     gate: Box<dyn Gate>,
@@ -546,8 +549,10 @@ impl Host {
         let named = |instrument: &Instrument| InstrumentId::new(instrument.symbol.as_str());
         let instrument_ids = instruments.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         let controls = settings.controls;
+        let (chance, errors) = (Chance::new(settings.seed), Rc::<Errors>::default());
         Ok(Self {
-            guard: Guard::new(clock.clone(), Chance::new(settings.seed), controls.submitting)?,
+            guard: Guard::new(clock.clone(), chance, controls.submitting, Rc::clone(&errors))?,
+            errors,
             desk: Desk::new(instruments.len()),
             halt: Halt::resume(halts)?,
             watch: Rc::default(),

@@ -36,6 +36,7 @@ pub mod host;
 pub mod duties;
 pub mod accounts;
 pub mod alerts;
+pub mod errors;
 pub mod watch;
 pub mod ids;
 pub mod runtime;

@@ -302,10 +302,14 @@ async fn submit(host: &Host, instrument: usize, order: OrderRequest) -> Result<(
         let (name, component, cause) = ("order_failed", SUBMIT.component, Cause::CriticalError);
         host.carry_out(&decision, &Case { name, component, cause, instrument: None, text });
     }
+    let (kind, component) = (stopped.class().kind(), SUBMIT.component);
     if decision.class.effect() != Effect::NotApplied {
         // Whatever else was decided: what may have been placed is looked up, never sent again.
-        return doubt(host, order_id).await;
+        doubt(host, order_id).await?;
+        host.errors.recovered(kind, component, host.clock.now());
+        return Ok(());
     }
+    host.errors.failed(kind, component, now);
     let event = match &stopped.error {
         Some(CallError::Venue(VenueError::Rejected { reason })) => {
             Event::Rejected { reason: Text::clipped(reason) }

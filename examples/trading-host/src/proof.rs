@@ -69,6 +69,7 @@ pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
         fills: fills(&books),
         faults_injected: injected(audit),
         retries: host.guard.retries(),
+        errors: host.errors.counted(host.accounts.now()),
         recovery_rate: times.recovery_rate,
         detect_s_max: times.detect.as_secs_f64(),
         recover_s_max: times.recover.as_secs_f64(),
@@ -127,7 +128,7 @@ fn invariants(
         adjustments_are_drift(books, audit),
         ("books_equal_venue", level.is_empty(), first_or(level, "to the last step")),
         ("journal_replays", chain.is_ok(), journal.clone()),
-        ("letters_accounted_for", accounted(letters, open_letters), listed(open_letters)),
+        every_letter(letters, open_letters),
         every_snapshot(snapshots),
         nothing_sent_when_closed(host, books, audit, began),
         nothing_sent_after_halt(host, books, audit),
@@ -355,9 +356,15 @@ fn every_snapshot(counts: PnlSnapshots) -> Check {
     ("snapshots_verify", holds, detail)
 }
 
-/// Every letter is settled, or listed here with its reason.
-fn accounted(letters: DeadLetters, open: &[OpenLetter]) -> bool {
-    letters.remaining == length(open.len())
+/// Every letter that was put is there, and settled or listed here with its reason.
+fn every_letter(letters: DeadLetters, open: &[OpenLetter]) -> Check {
+    let DeadLetters { put, remaining, lost, .. } = letters;
+    let holds = lost == 0 && remaining == length(open.len());
+    let detail = match lost {
+        0 => format!("{put} put, open: [{}]", listed(open)),
+        _ => format!("{lost} were put and are not there"),
+    };
+    ("letters_accounted_for", holds, detail)
 }
 
 fn listed(open: &[OpenLetter]) -> String {
@@ -365,7 +372,7 @@ fn listed(open: &[OpenLetter]) -> String {
         .iter()
         .map(|letter| format!("{} {} {}", letter.id, letter.state, letter.reason))
         .collect();
-    format!("open: [{}]", lines.join(", "))
+    lines.join(", ")
 }
 
 /// What came to the venue's door is in the books, and what this process intended was let through

@@ -23,6 +23,8 @@ pub struct Report {
     pub faults_injected: BTreeMap<String, u64>,
     /// Attempts after the first, of all calls to the venue.
     pub retries: u64,
+    /// Failures by component and kind, and whether a result came of them all the same.
+    pub errors: BTreeMap<String, BTreeMap<String, Errors>>,
     /// Share of the recoverable faults whose harm was repaired.
     pub recovery_rate: f64,
     /// Longest simulated time from a fault to its notice.
@@ -85,6 +87,15 @@ pub struct Fills {
     pub recovered: u64,
 }
 
+/// Failures of one kind in one component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errors {
+    /// After which the operation came to a result: by a retry, or by a look-up.
+    pub recovered: u64,
+    /// After which it did not, or a human was told.
+    pub failed: u64,
+}
+
 /// The breaker in front of the venue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
@@ -105,6 +116,8 @@ pub struct DeadLetters {
     pub resolved: u64,
     /// Still open.
     pub remaining: u64,
+    /// Put by this process, and not there.
+    pub lost: u64,
 }
 
 /// A letter that is still open.
@@ -213,6 +226,7 @@ impl fmt::Display for Report {
         }
         let faults: u64 = self.faults_injected.values().sum();
         writeln!(f, "faults          {faults} injected, {} retries", self.retries)?;
+        self.write_errors(f)?;
         writeln!(
             f,
             "recovery        {:.2} % recovered, noticed within {:.1} s, repaired within {:.1} s, \
@@ -262,6 +276,19 @@ impl fmt::Display for Report {
             writeln!(f, "  {name:<28} {holds}  {detail}")?;
         }
         write!(f, "{}", if self.ok { "ok" } else { "NOT OK" })
+    }
+}
+
+impl Report {
+    fn write_errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (component, kinds) in &self.errors {
+            let of_kind = |(kind, Errors { recovered, failed }): (&String, &Errors)| {
+                format!("{kind} {recovered} recovered {failed} not")
+            };
+            let kinds: Vec<_> = kinds.iter().map(of_kind).collect();
+            writeln!(f, "errors          {component}: {}", kinds.join(", "))?;
+        }
+        Ok(())
     }
 }
 

@@ -37,6 +37,9 @@ use crate::{
     venue::{Answer, VenueError},
 };
 
+/// Is told of each attempt that failed.
+pub type Witness<'w> = &'w dyn Fn(&CallError);
+
 /// Builds the layers around calls to a venue.
 #[derive(Clone, Copy)]
 pub struct Stack<'s> {
@@ -45,13 +48,14 @@ pub struct Stack<'s> {
     gate: Option<&'s dyn Fn() -> bool>,
     breaker: Option<&'s Breaker>,
     bulkhead: Option<&'s Bulkhead>,
+    witness: Option<Witness<'s>>,
     timeout: Duration,
 }
 
 impl<'s> Stack<'s> {
     /// Every call is retried as its class allows, and no attempt goes on for ever.
     pub fn new(clock: &'s SimClock, retry: &'s Retry, timeout: Duration) -> Self {
-        Self { clock, retry, gate: None, breaker: None, bulkhead: None, timeout }
+        Self { clock, retry, gate: None, breaker: None, bulkhead: None, witness: None, timeout }
     }
 
     /// Asks before each attempt whether anything may be sent.
@@ -70,6 +74,12 @@ impl<'s> Stack<'s> {
     #[must_use]
     pub fn with_bulkhead(self, bulkhead: &'s Bulkhead) -> Self {
         Self { bulkhead: Some(bulkhead), ..self }
+    }
+
+    /// Is told of each attempt that failed.
+    #[must_use]
+    pub fn with_witness(self, witness: Witness<'s>) -> Self {
+        Self { witness: Some(witness), ..self }
     }
 
     /// Makes the call, as often as `repeat` allows; without it the call is a read.
@@ -106,6 +116,14 @@ impl<'s> Stack<'s> {
     }
 
     async fn attempt<'v, T: 'v>(&self, call: &impl Fn() -> Answer<'v, T>) -> Result<T, CallError> {
+        let result = self.admitted(call).await;
+        if let (Err(error), Some(witness)) = (&result, self.witness) {
+            witness(error);
+        }
+        result
+    }
+
+    async fn admitted<'v, T: 'v>(&self, call: &impl Fn() -> Answer<'v, T>) -> Result<T, CallError> {
         if self.gate.is_some_and(|may_send| !may_send()) {
             return Err(CallError::Closed);
         }

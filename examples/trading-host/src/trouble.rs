@@ -14,7 +14,7 @@ use backstop_position_ledger::InstrumentId;
 use crate::halt::{Cause, Depth};
 
 /// Dead letters.
-const DLQ: Component = Component::new("dlq");
+pub const DLQ: Component = Component::new("dlq");
 
 /// The place where an order is sent, which must not be done twice.
 pub const SUBMIT: Site<'static> = Site::new(Component::EXECUTION, "submit_order");

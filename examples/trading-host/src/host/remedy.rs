@@ -45,6 +45,7 @@ impl Host {
             });
         let recovery = recover(decision, error, handlers);
         let at = self.clock.now();
+        self.errors.record(&recovery, at);
         if self.is_heard(decision, &recovery, at) {
             let severity = recovery.event.unwrap_or(decision.severity);
             let (name, text) = (case.name, case.text.clone());

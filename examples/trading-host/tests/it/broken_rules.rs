@@ -37,6 +37,7 @@ fn without_deduplication_trades_are_not_in_the_books_once() {
 fn a_place_committed_before_the_letter_loses_trades() {
     let (broken, report) = broken("commit-before-put");
     assert!(broken.contains(&"every_trade_once".to_owned()), "{broken:?}");
+    assert!(broken.contains(&"letters_accounted_for".to_owned()), "{broken:?}");
     assert_eq!(report["dead_letters"]["put"], Value::from(0));
 }
 

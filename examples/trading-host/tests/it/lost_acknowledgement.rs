@@ -1,12 +1,14 @@
 //! A lost acknowledgement: the venue has the order, and nobody heard it say so.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use backstop_clock::Timestamp;
 use backstop_position_ledger::order::Status;
 use rust_decimal::Decimal;
 
-use crate::stage::{Ending, Fate, Stage, Submit};
+use trading_host::report::Errors;
+
+use crate::stage::{Ending, Fate, Stage, Submit, at};
 
 fn words(ending: &Ending) -> Vec<String> {
     ending.order_events().into_iter().map(|(word, _)| word).collect()
@@ -42,6 +44,34 @@ fn the_order_is_looked_up_and_never_sent_again() {
     assert_eq!(look_ups.len(), 1);
     assert_eq!(look_ups[0].1, 1);
     assert_eq!(written(&ending, "resolved"), look_ups[0].0);
+    // A failure, and yet an order.
+    assert_eq!(counted(&ending), [("execution timeout".to_owned(), 1, 0)]);
+}
+
+/// Failures by component and kind: how many led to a result, and how many did not.
+fn counted(ending: &Ending) -> Vec<(String, u64, u64)> {
+    let of_component = |(component, kinds): (&String, &BTreeMap<String, Errors>)| {
+        let counts = kinds
+            .iter()
+            .map(|(kind, errors)| (format!("{component} {kind}"), errors.recovered, errors.failed));
+        counts.collect::<Vec<_>>()
+    };
+    ending.report.errors.iter().flat_map(of_component).collect()
+}
+
+#[test]
+fn what_became_of_each_failure_is_counted() {
+    let mut stage = Stage::new(1, 120).wishing(20, 0, 100).wishing(60, 0, 200);
+    stage.script.submits.insert(1, Submit::Limited(Duration::from_secs(3)));
+    stage.script.submits.insert(3, Submit::Rejected);
+    stage.script.drift = Some((at(80), Decimal::from(-1_000)));
+    let expected = [
+        ("execution rate_limited".to_owned(), 1, 0),
+        ("execution rejected".to_owned(), 0, 1),
+        // The balance that nobody can explain, and trading halted because of it.
+        ("position inconsistent".to_owned(), 0, 1),
+    ];
+    assert_eq!(counted(&stage.play()), expected);
 }
 
 #[test]
@@ -108,6 +138,6 @@ fn a_rejected_order_is_not_tried_again_before_the_next_bar() {
     assert_eq!(words(&ending), ["intended", "rejected", "intended", "accepted"]);
     assert_eq!(ending.orders()[0].rejection().unwrap().as_str(), "risk_check");
     let times: Vec<_> = ending.audit.submits.iter().map(|(at, _)| *at).collect();
-    assert!(times[1] >= crate::stage::at(30), "{times:?}");
+    assert!(times[1] >= at(30), "{times:?}");
     assert_eq!(ending.report.orders.rejected, 1);
 }

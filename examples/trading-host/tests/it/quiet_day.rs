@@ -36,6 +36,7 @@ fn a_month_without_faults_is_traded_and_proven() {
     // And nothing that a quiet day does not need.
     assert_eq!(report.faults_injected, BTreeMap::new());
     assert_eq!((report.retries, report.alerts, &report.halted), (0, 0, &None));
+    assert_eq!(report.errors, BTreeMap::new());
     assert_eq!(report.dead_letters, DeadLetters::default());
     assert_eq!(report.breaker, Breaker::default());
     assert_eq!((report.orders.rejected, report.orders.unknown_resolved), (0, 0));

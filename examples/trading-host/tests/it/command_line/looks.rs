@@ -8,7 +8,7 @@ use super::{host, run, told};
 use crate::stage::{contents, market_until};
 
 /// Every key that a report must have, nested ones after a dot.
-const KEYS: [&str; 45] = [
+const KEYS: [&str; 49] = [
     "seed",
     "market_events",
     "elapsed_ms",
@@ -23,6 +23,8 @@ const KEYS: [&str; 45] = [
     "fills.recovered",
     "faults_injected",
     "retries",
+    "errors.execution",
+    "errors.network",
     "recovery_rate",
     "detect_s_max",
     "recover_s_max",
@@ -33,6 +35,7 @@ const KEYS: [&str; 45] = [
     "dead_letters.replayed",
     "dead_letters.resolved",
     "dead_letters.remaining",
+    "dead_letters.lost",
     "reconciliation.runs",
     "reconciliation.found",
     "reconciliation.auto_resolved",
@@ -51,6 +54,7 @@ const KEYS: [&str; 45] = [
     "ledger.head",
     "ledger.chain_verified",
     "ledger.equals_venue",
+    "isolated",
     "invariants",
     "invariants.0.detail",
     "ok",
