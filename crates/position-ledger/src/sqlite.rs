@@ -7,7 +7,8 @@ use std::fmt;
 use backstop_clock::Timestamp;
 use backstop_error_taxonomy::{Class, Classify, Effect, Kind};
 use backstop_storage::{Database, Migration, WriteError, history};
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params, params_from_iter};
 
 use crate::error::JournalError;
 use crate::journal::{Checkpoint, Digest, Durability, Image, Journal, Record};
@@ -54,8 +55,11 @@ const JOURNAL: Migration = Migration {
 
 pub use snapshots::SqliteSnapshots;
 
-const INSERT: &str = "
-    INSERT INTO ledger_journal (sequence, previous, hash, body) VALUES (?1, ?2, ?3, ?4)";
+const INSERT: &str =
+    "INSERT INTO ledger_journal (sequence, previous, hash, body) VALUES (?, ?, ?, ?)";
+
+/// Rows that one statement adds: it looks for its place in the table once, and not for each row.
+const ROWS_PER_STATEMENT: usize = 25;
 
 const SELECT: &str = "
     SELECT sequence, previous, hash, body FROM ledger_journal
@@ -247,18 +251,21 @@ fn failed<E: std::error::Error + Classify + Send + Sync + 'static>(
 }
 
 fn insert(connection: &Connection, records: &[Record]) -> Result<(), Refused> {
-    let mut statement = connection.prepare_cached(INSERT)?;
-    for record in records {
-        // By position: to look the names up takes as long as to bind.
-        let inserted = statement.execute(params![
-            i64::try_from(record.sequence).unwrap_or(i64::MAX),
-            record.previous.as_bytes(),
-            record.hash.as_bytes(),
-            record.body,
-        ])?;
-        debug_assert_eq!(inserted, 1, "an insert adds its row or fails");
+    for rows in records.chunks(ROWS_PER_STATEMENT) {
+        let more = ", (?, ?, ?, ?)".repeat(rows.len().saturating_sub(1));
+        let mut statement = connection.prepare_cached(&format!("{INSERT}{more}"))?;
+        let inserted = statement.execute(params_from_iter(rows.iter().flat_map(columns)))?;
+        debug_assert_eq!(inserted, rows.len(), "an insert adds its rows or fails");
     }
     Ok(())
+}
+
+/// What [`INSERT`] binds, not copied until the database does.
+fn columns(record: &Record) -> [ToSqlOutput<'_>; 4] {
+    let sequence = i64::try_from(record.sequence).unwrap_or(i64::MAX);
+    let bytes = |bytes| ToSqlOutput::Borrowed(ValueRef::Blob(bytes));
+    let (previous, hash) = (bytes(record.previous.as_bytes()), bytes(record.hash.as_bytes()));
+    [ToSqlOutput::from(sequence), previous, hash, bytes(&record.body)]
 }
 
 fn select(

@@ -120,6 +120,24 @@ fn sqlite_gives_the_same_books_after_a_restart() {
 }
 
 #[test]
+fn sqlite_stores_groups_of_any_size_as_they_are() {
+    let mut source = ledger();
+    write(&mut source, &mut Desk::default(), 0..110);
+    let all = records(source.journal());
+    let db = Database::in_memory().unwrap();
+    let mut journal = SqliteJournal::create(db.clone(), Timestamp::EPOCH).unwrap();
+    let mut stored = 0;
+    for size in [1, 2, 24, 25, 26, 49, 50, 43] {
+        let commits = db.commits();
+        journal.append(all[stored..stored + size].to_vec(), Durability::Durable).unwrap();
+        assert_eq!(db.commits(), commits + 1, "a group is one commit");
+        stored += size;
+        assert_eq!(records(&journal), all[..stored]);
+    }
+    assert_eq!(verify(&journal).unwrap(), all[stored - 1].checkpoint());
+}
+
+#[test]
 fn only_a_durable_entry_waits_for_the_disk() {
     let db = Database::in_memory().unwrap();
     let journal = SqliteJournal::create(db.clone(), Timestamp::EPOCH).unwrap();
