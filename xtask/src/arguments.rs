@@ -13,6 +13,7 @@ usage: cargo run -p xtask -- <command>
   ci [SECTION]...   every check in order, or only the named sections
   tidy              the rules about the repository itself
   perf              the benchmarks, with ratios against the peers
+  perf ledger-peers the ledger against peers that are no part of the workspace
   campaign storm --seeds 1..50 [--market DIR]
                     the host in the fault storm, twice per seed
   campaign kill --seeds 1..30 [--market DIR]
@@ -43,6 +44,8 @@ pub enum Command {
     Tidy,
     /// Run the benchmarks.
     Perf,
+    /// Run the ledger against peers that are no part of the workspace.
+    LedgerPeers,
     /// Run the host over many seeds.
     Campaign(Campaign),
     /// Kill the writer of a ledger, for each seed at every step.
@@ -66,7 +69,7 @@ impl Command {
             "help" | "--help" | "-h" => Ok(Self::Help),
             "ci" => sections(rest.collect()),
             "tidy" => no_more(rest, Self::Tidy),
-            "perf" => no_more(rest, Self::Perf),
+            "perf" => parse_perf(rest),
             "campaign" => parse_campaign(rest),
             other => Err(format!("`{other}` is not a command")),
         }
@@ -77,6 +80,14 @@ fn no_more(mut rest: impl Iterator<Item = String>, command: Command) -> Result<C
     match rest.next() {
         None => Ok(command),
         Some(extra) => Err(format!("`{extra}` is one argument too many")),
+    }
+}
+
+fn parse_perf(mut rest: impl Iterator<Item = String>) -> Result<Command, String> {
+    match rest.next().as_deref() {
+        None => Ok(Command::Perf),
+        Some("ledger-peers") => no_more(rest, Command::LedgerPeers),
+        Some(other) => Err(format!("`{other}` is not a part of perf: ledger-peers, or none")),
     }
 }
 

@@ -39,6 +39,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ci { sections } => ci::run(&project, &sections),
         Command::Tidy => tidy::run(&project),
         Command::Perf => perf::run(&project),
+        Command::LedgerPeers => perf::ledger_peers(&project),
         Command::Campaign(order) => campaign::run(&project, &order),
         Command::LedgerKill(seeds) => campaign::ledger_kill(&project, &seeds),
         Command::Fuzz(order) => campaign::fuzz(&project, &order),

@@ -22,15 +22,30 @@ const OURS: &str = "backstop";
 ///
 /// A benchmark fails, or criterion left no figures.
 pub fn run(project: &Project) -> Result<(), Failure> {
-    let figures = project.target().join("criterion");
+    measure(project, project.target(), &["-p", "backstop-benches"])
+}
+
+/// The same for the peers of the ledger, which are no part of the workspace.
+///
+/// # Errors
+///
+/// A benchmark fails, or criterion left no figures.
+pub fn ledger_peers(project: &Project) -> Result<(), Failure> {
+    // One of the peers asks for a Rust of the future, and builds without it.
+    let package = ["--manifest-path", "benches/ledger-peers/Cargo.toml", "--ignore-rust-version"];
+    measure(project, &project.target().join("ledger-peers"), &package)
+}
+
+fn measure(project: &Project, target: &Path, package: &[&str]) -> Result<(), Failure> {
+    let figures = target.join("criterion");
     // Figures of benchmarks that are gone must not be printed with those of today.
     if figures.exists() {
         fs::remove_dir_all(&figures).map_err(|why| unreadable(&figures, &why))?;
     }
     let mut bench = project.cargo();
-    bench.args(["bench", "-p", "backstop-benches"]);
+    bench.arg("bench").args(package);
     // Criterion would take a relative folder from where the package is.
-    shell::run(bench.env("CARGO_TARGET_DIR", project.target()))?;
+    shell::run(bench.env("CARGO_TARGET_DIR", target))?;
     let groups = read(&figures)?;
     if groups.is_empty() {
         return Err(Failure::new(format!("criterion left nothing in {}", figures.display())));

@@ -33,12 +33,20 @@ fn the_checks_can_be_narrowed_to_sections() {
 }
 
 #[test]
+fn the_peers_of_the_ledger_are_measured_apart() {
+    assert_eq!(parse("perf"), Ok(Command::Perf));
+    assert_eq!(parse("perf ledger-peers"), Ok(Command::LedgerPeers));
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     for (line, named) in [
         ("", "missing"),
         ("cl", "`cl`"),
         ("ci everything", "`everything`"),
         ("tidy now", "`now`"),
+        ("perf fast", "`fast`"),
+        ("perf ledger-peers twice", "`twice`"),
         ("campaign", "storm, kill, ledger-kill or fuzz"),
         ("campaign ledger-kill --seeds 1..2 --market prices", "`--market`"),
         ("campaign calm --seeds 1..2", "`calm`"),
