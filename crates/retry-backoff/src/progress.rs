@@ -328,12 +328,7 @@ impl Progress {
 
     /// Whether the failure may be retried as far as it is concerned itself.
     pub(crate) fn is_retryable(&self, class: Class) -> bool {
-        let safe = match class.effect() {
-            Effect::NotApplied => true,
-            Effect::Unknown => !self.guard.is_once() || self.can_ask,
-            Effect::Applied => false,
-        };
-        safe && self.passes(class)
+        self.outcome(class).is_none()
     }
 
     fn passes(&self, class: Class) -> bool {
