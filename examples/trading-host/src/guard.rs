@@ -127,7 +127,8 @@ impl Guard {
     ) -> anyhow::Result<Self> {
         let breaker = Breaker::new(
             BreakerPolicy::new(OPEN_TIME).with_consecutive_failures(FAILURES_TO_OPEN),
-        )?;
+        )?
+        .with_listener(|_, event| backstop_circuit_breaker::tracing::log("venue", event));
         let limits = Limits::new(ORDERS_AT_ONCE)
             .with_max_waiting(ORDERS_AT_ONCE)
             .with_max_wait(SUBMIT_TIMEOUT);
