@@ -1,10 +1,11 @@
 //! Exact amounts: scaled integers with 18 decimals.
 
+mod arithmetic;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use ethnum::I256;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -100,6 +101,7 @@ impl Amount {
     /// # Errors
     ///
     /// [`AmountError::Overflow`] when it is out of range.
+    #[inline]
     pub fn checked_add(self, other: Self) -> Result<Self, AmountError> {
         self.0.checked_add(other.0).ok_or(AmountError::Overflow).and_then(Self::from_units)
     }
@@ -109,6 +111,7 @@ impl Amount {
     /// # Errors
     ///
     /// [`AmountError::Overflow`] when it is out of range.
+    #[inline]
     pub fn checked_sub(self, other: Self) -> Result<Self, AmountError> {
         self.0.checked_sub(other.0).ok_or(AmountError::Overflow).and_then(Self::from_units)
     }
@@ -128,7 +131,7 @@ impl Amount {
     ///
     /// [`AmountError::Inexact`] when it needs more than 18 decimals, [`AmountError::Overflow`] when it is out of range.
     pub fn checked_mul(self, other: Self) -> Result<Self, AmountError> {
-        let (units, rest) = self.product(other)?;
+        let (units, rest) = arithmetic::product(self.0, other.0).ok_or(AmountError::Overflow)?;
         if rest == 0 { Self::from_units(units) } else { Err(AmountError::Inexact) }
     }
 
@@ -148,7 +151,10 @@ impl Amount {
     /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
     /// ```
     pub fn rounded_mul(self, other: Self) -> Result<Self, AmountError> {
-        let (units, rest) = self.product(other)?;
+        let (units, rest) = arithmetic::product(self.0, other.0).ok_or(AmountError::Overflow)?;
+        if rest == 0 {
+            return Self::from_units(units);
+        }
         let twice = rest.saturating_mul(2);
         let away = match twice.cmp(&SCALE.unsigned_abs()) {
             Ordering::Less => false,
@@ -158,24 +164,6 @@ impl Amount {
         let towards = if (self.0 < 0) == (other.0 < 0) { 1 } else { -1 };
         let step = if away { towards } else { 0 };
         units.checked_add(step).ok_or(AmountError::Overflow).and_then(Self::from_units)
-    }
-
-    /// The product cut off at the 18th decimal, and the size of what was cut, in units of 1e-36.
-    fn product(self, other: Self) -> Result<(i128, u128), AmountError> {
-        const ONE: u128 = SCALE.unsigned_abs();
-        let parts = |size: u128| (size.wrapping_div(ONE), size.wrapping_rem(ONE));
-        let (left, right) = (parts(self.0.unsigned_abs()), parts(other.0.unsigned_abs()));
-        // (a + b)(c + d) with fractions b and d below one: their product is below 1e36, and fits as well.
-        let (carried, rest) = parts(left.1.wrapping_mul(right.1));
-        let whole = left.0.checked_mul(right.0).and_then(|whole| whole.checked_mul(ONE));
-        let sum = whole.and_then(|sum| {
-            sum.checked_add(left.0.checked_mul(right.1)?)?
-                .checked_add(left.1.checked_mul(right.0)?)?
-                .checked_add(carried)
-        });
-        let size = sum.and_then(|sum| i128::try_from(sum).ok()).ok_or(AmountError::Overflow)?;
-        let negative = (self.0 < 0) != (other.0 < 0);
-        Ok((if negative { size.wrapping_neg() } else { size }, rest))
     }
 
     /// `self * numerator / denominator`, rounded half to even at the 18th decimal.
@@ -231,14 +219,7 @@ impl Amount {
         if denominator.is_zero() {
             return Err(AmountError::DivideByZero);
         }
-        // Quantities are mostly coarse: without their common zeros the product mostly fits 128 bits.
-        let (numerator, denominator) = shortened(numerator.0, denominator.0);
-        let narrow_product = self.0.checked_mul(numerator);
-        let count = match narrow_product.zip(denominator.checked_mul(grain)) {
-            Some((product, divisor)) => half_even(product, divisor),
-            None => half_even_wide(self.0, numerator, denominator, grain),
-        };
-        let units = count.and_then(|count| count.checked_mul(grain));
+        let units = arithmetic::share(self.0, numerator.0, denominator.0, grain);
         units.ok_or(AmountError::Overflow).and_then(Self::from_units)
     }
 
@@ -293,48 +274,6 @@ impl Amount {
             None => self,
         }
     }
-}
-
-/// Both numbers without the zeros at the end that they share, nine at a time.
-fn shortened(mut numerator: i128, mut denominator: i128) -> (i128, i128) {
-    const ZEROS: i128 = 1_000_000_000;
-    for _ in 0..2 {
-        if numerator.wrapping_rem(ZEROS) != 0 || denominator.wrapping_rem(ZEROS) != 0 {
-            break;
-        }
-        (numerator, denominator) = (numerator.wrapping_div(ZEROS), denominator.wrapping_div(ZEROS));
-    }
-    (numerator, denominator)
-}
-
-/// The nearest whole quotient, the even one if two are as near; `None` when it is out of range.
-fn half_even(product: i128, divisor: i128) -> Option<i128> {
-    let (quotient, rest) = (product.checked_div(divisor)?, product.checked_rem(divisor)?);
-    let (rest, size) = (rest.unsigned_abs(), divisor.unsigned_abs());
-    let away = match rest.cmp(&size.wrapping_sub(rest)) {
-        Ordering::Less => false,
-        Ordering::Equal => quotient.wrapping_rem(2) != 0,
-        Ordering::Greater => true,
-    };
-    let towards = if (product < 0) == (divisor < 0) { 1 } else { -1 };
-    quotient.checked_add(if away { towards } else { 0 })
-}
-
-/// The same through 256 bits.
-fn half_even_wide(left: i128, right: i128, denominator: i128, grain: i128) -> Option<i128> {
-    // Factors below 2^127 and a grain of at most 1e18, so that both products fit.
-    let product = I256::from(left).wrapping_mul(I256::from(right));
-    let divisor = I256::from(denominator).wrapping_mul(I256::from(grain));
-    let (quotient, rest) = (product.checked_div(divisor)?, product.checked_rem(divisor)?);
-    let (rest, size) = (rest.unsigned_abs(), divisor.unsigned_abs());
-    let away = match rest.cmp(&size.wrapping_sub(rest)) {
-        Ordering::Less => false,
-        Ordering::Equal => quotient.wrapping_rem(I256::from(2)) != I256::ZERO,
-        Ordering::Greater => true,
-    };
-    let towards = if product.is_negative() == divisor.is_negative() { 1 } else { -1 };
-    let step = if away { I256::from(towards) } else { I256::ZERO };
-    quotient.checked_add(step).and_then(|wide| i128::try_from(wide).ok())
 }
 
 impl TryFrom<Decimal> for Amount {
