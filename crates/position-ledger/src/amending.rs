@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::amount::Amount;
-use crate::archive::{Kept, Place};
+use crate::archive::{Kept, Key, Place};
 use crate::books::Books;
 use crate::change::Undo;
 use crate::entry::Entry;
@@ -20,7 +20,7 @@ impl Books {
             Invalid::unless_positive("quantity", quantity)?;
         }
         let pair = self.pair_for(&entry.account, &void.instrument)?;
-        match self.fills.find(pair, &void.trade_id) {
+        match self.fills.find(&Key::new(pair, &void.trade_id)) {
             Some(place) => self.void_fill(place, void).map(|()| Posting::Applied),
             None => self.await_fill(pair, void).map(|()| Posting::Recorded),
         }
@@ -87,7 +87,7 @@ impl Books {
         correction.cost.map_or(Ok(()), |cost| terms.check_cost(cost))?;
         let unknown = || AppendError::UnknownTrade(correction.trade_id.clone());
         let pair = self.pair_number(&entry.account, &correction.instrument);
-        let place = pair.and_then(|pair| self.fills.find(pair, &correction.trade_id));
+        let place = pair.and_then(|pair| self.fills.find(&Key::new(pair, &correction.trade_id)));
         let place = place.ok_or_else(unknown)?;
         let kept = self.fills.get(place).ok_or_else(unknown)?;
         let mut amended = self.amended.get(&place).cloned().unwrap_or_default();

@@ -69,6 +69,12 @@ impl Amount {
         self.0
     }
 
+    /// The distance from zero in units of 1e-9, if that is whole and below 4.8e15: another form of most amounts.
+    #[inline]
+    pub(crate) fn billionths(self) -> Option<u64> {
+        arithmetic::coarse(self.0.unsigned_abs())
+    }
+
     /// Whether this is exactly zero.
     pub const fn is_zero(self) -> bool {
         self.0 == 0

@@ -1,4 +1,4 @@
-//! All fills for ever: which they are, and what they said, in about seventy bytes each.
+//! All fills for ever: which they are, and what they said, in about sixty bytes each.
 //!
 //! A row begins with its key, so that a fill is found, and told from every other, without reading the rest:
 //!
@@ -12,6 +12,7 @@
 //! These bytes are no interchange format: they live as long as the process, or as a snapshot of state of this version.
 
 mod key;
+mod runs;
 
 use std::hash::BuildHasher as _;
 
@@ -21,12 +22,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::amount::Amount;
-use crate::change::index as number;
 use crate::compact::{Reader, Writer, folded, unfolded};
 use crate::fill::{Fill, LotChoice, Side, Source};
 use crate::index::Index;
 use crate::name::{Currency, InstrumentId, LegId, Text, TradeId};
-use key::{Key, RANK, Rank};
+use key::Rank;
+use runs::Runs;
+
+pub(crate) use key::Key;
 
 /// Bytes of a chunk: large enough that its end wastes little, small enough to allocate without a pause.
 const CHUNK: usize = 1 << 18;
@@ -104,7 +107,6 @@ pub(crate) type Chunk = Vec<u8>;
 /// What the books add to a fill.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Booking<'a> {
-    pub(crate) pair: u32,
     /// Its position, where that is not the first of the pair.
     pub(crate) slot: Option<u32>,
     /// The share that it counts to as well.
@@ -118,20 +120,21 @@ pub(crate) struct Booking<'a> {
 /// Fills that enter the index together, so that the processor waits for their lines of memory together.
 const PENDING_MAX: usize = 32;
 
-/// All fills, in the order of the journal, and the index of their identity.
+/// All fills, in the order of the journal, and by what they are found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Archive {
     chunks: Vec<Chunk>,
     rows: usize,
+    /// Those whose ids came in rising order; venues count up, so that is most of them.
+    runs: Runs,
+    /// The others.
     index: Index,
-    /// Hash and place of the last fills, which are not in the index yet.
+    /// Hash and place of the last of the others, which are not in the index yet.
     pending: Vec<(u32, u32)>,
-    /// The greatest trade id of each position: venues count up, and what is greater than all cannot have been there.
-    greatest: Vec<Rank>,
     hasher: DefaultHashBuilder,
 }
 
-/// The index follows from the rows.
+/// How they are found follows from the rows.
 impl PartialEq for Archive {
     fn eq(&self, other: &Self) -> bool {
         self.rows == other.rows && self.chunks == other.chunks
@@ -149,19 +152,22 @@ impl Archive {
     }
 
     /// Where the fill of this key is.
-    pub(crate) fn find(&self, pair: u32, trade_id: &TradeId) -> Option<Place> {
-        let key = Key::new(pair, trade_id);
-        if self.greatest.get(number(pair)).is_none_or(|greatest| key.rank > *greatest) {
+    pub(crate) fn find(&self, key: &Key) -> Option<Place> {
+        if self.runs.is_new(key) {
             return None;
         }
+        let is_same = |place: &u32| self.tail(Place(*place)).starts_with(key.bytes());
+        if let Some(place) = self.runs.find(key, |place| self.rank(place)).filter(is_same) {
+            return Some(Place(place));
+        }
         let hash = self.hash(key.bytes());
-        let is_same = |place| self.tail(Place(place)).starts_with(key.bytes());
-        let pending = self.pending.iter().find(|(held, place)| *held == hash && is_same(*place));
-        pending.map(|(_, place)| *place).or_else(|| self.index.find(hash, is_same)).map(Place)
+        let pending = self.pending.iter().find(|(held, place)| *held == hash && is_same(place));
+        let found = pending.map(|(_, place)| *place);
+        found.or_else(|| self.index.find(hash, |place| is_same(&place))).map(Place)
     }
 
     /// Keeps a fill that is not there yet; none when there is no [room](Self::has_room).
-    pub(crate) fn push(&mut self, booking: &Booking<'_>, fill: &Fill) -> Option<Place> {
+    pub(crate) fn push(&mut self, key: &Key, booking: &Booking<'_>, fill: &Fill) -> Option<Place> {
         if self.chunks.last().is_none_or(|chunk| chunk.len().saturating_add(ROW_MAX) > CHUNK) {
             // The first one grows as it is used, for books that stay small.
             let bytes = if self.chunks.is_empty() { 0 } else { CHUNK };
@@ -170,39 +176,34 @@ impl Archive {
         let chunks = u32::try_from(self.chunks.len().checked_sub(1)?).ok()?;
         let in_front = chunks.checked_mul(1_u32.wrapping_shl(PLACES))?;
         let chunk = self.chunks.last_mut()?;
-        let start = chunk.len();
-        let place = in_front.checked_add(u32::try_from(start.checked_div(ALIGN)?).ok()?)?;
-        let key = Key::new(booking.pair, &fill.trade_id);
-        chunk.extend_from_slice(key.bytes());
-        write(chunk, booking, fill);
-        chunk.resize(chunk.len().next_multiple_of(ALIGN), 0);
-        let hash = self.hash(key.bytes());
-        self.pending.push((hash, place));
-        if self.pending.len() >= PENDING_MAX {
-            self.pending.drain(..).for_each(|(hash, place)| self.index.insert(hash, place));
-        }
-        self.raise(number(booking.pair), key.rank);
+        let place = in_front.checked_add(u32::try_from(chunk.len().checked_div(ALIGN)?).ok()?)?;
+        write(chunk, key, booking, fill);
+        self.found_by(key, place);
         self.rows = self.rows.saturating_add(1);
         Some(Place(place))
     }
 
-    fn raise(&mut self, position: usize, rank: Rank) {
-        if position >= self.greatest.len() {
-            self.greatest.resize(position.saturating_add(1), [0; RANK]);
+    /// Lets a new row be found by its key.
+    fn found_by(&mut self, key: &Key, place: u32) {
+        if self.runs.push(key, place) {
+            return;
         }
-        if let Some(greatest) = self.greatest.get_mut(position) {
-            *greatest = rank.max(*greatest);
+        self.pending.push((self.hash(key.bytes()), place));
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.drain(..).for_each(|(hash, place)| self.index.insert(hash, place));
         }
     }
 
     /// Forgets the last fill, which has to be the one at `place`.
-    ///
-    /// The greatest id may stay too high, which costs a look into the index and no more.
     pub(crate) fn pop(&mut self, place: Place) {
         let key = Key::of(self.tail(place));
-        if self.pending.pop_if(|(_, last)| *last == place.0).is_none() {
+        let mut runs = std::mem::take(&mut self.runs);
+        if !runs.pop(&key, place.0, |place| self.rank(place))
+            && self.pending.pop_if(|(_, last)| *last == place.0).is_none()
+        {
             self.index.remove(self.hash(key.bytes()), place.0);
         }
+        self.runs = runs;
         self.rows = self.rows.saturating_sub(1);
         let (number, offset) = place.split();
         self.chunks.truncate(number.saturating_add(1));
@@ -242,19 +243,23 @@ impl Archive {
             while !rest.is_empty() {
                 let offset = chunk.len().checked_sub(rest.len())?.checked_div(ALIGN)?;
                 let place = in_front.checked_add(u32::try_from(offset).ok()?)?;
-                let key = Key::of(rest);
+                found.push(place);
                 let mut reader = Reader::new(rest);
-                let kept = read(&mut reader)?;
-                found.push((archive.hash(key.bytes()), place, kept.pair, key.rank));
+                read(&mut reader)?;
                 rest = rest.get(reader.used(rest).next_multiple_of(ALIGN)..)?;
             }
         }
         archive.rows = found.len();
-        for (hash, place, pair, rank) in found {
-            archive.index.insert(hash, place);
-            archive.raise(usize::try_from(pair).ok()?, rank);
+        for place in found {
+            let key = Key::of(archive.tail(Place(place)));
+            archive.found_by(&key, place);
         }
         Some(archive)
+    }
+
+    /// The rank of the id that begins a row.
+    fn rank(&self, place: u32) -> Rank {
+        Rank::of_row(self.tail(Place(place)))
     }
 
     /// The bytes from a place to the end of its chunk.
@@ -302,7 +307,8 @@ mod flag {
 const RECOVERED: u8 = 1;
 const SYNTHETIC: u8 = 2;
 
-fn write(chunk: &mut Chunk, booking: &Booking<'_>, fill: &Fill) {
+fn write(chunk: &mut Chunk, key: &Key, booking: &Booking<'_>, fill: &Fill) {
+    chunk.extend_from_slice(key.bytes());
     let foreign = fill.fee_currency.as_ref().filter(|currency| *currency != booking.settlement);
     let flags = [
         (fill.side == Side::Sell, flag::SELL),
@@ -319,7 +325,7 @@ fn write(chunk: &mut Chunk, booking: &Booking<'_>, fill: &Fill) {
     let mut writer = Writer::new();
     writer.u8(flags).numbers(booking.sequence, folded(booking.at.as_millis()));
     if flags & flag::ORDER != 0 {
-        writer.array(fill.order_id.into_bytes());
+        writer.uuid(fill.order_id.into_bytes());
     }
     writer.amount(fill.quantity).amount(fill.price);
     if flags & flag::FEE != 0 {
@@ -335,16 +341,20 @@ fn write(chunk: &mut Chunk, booking: &Booking<'_>, fill: &Fill) {
         let number = |number: Option<u32>| u64::from(number.unwrap_or(0));
         writer.numbers(number(booking.slot), number(booking.share));
     }
-    chunk.extend_from_slice(writer.finish());
     let (tag, finding) = match &fill.source {
-        Source::Stream => return,
+        Source::Stream => {
+            chunk.extend_from_slice(writer.padded(key.bytes().len(), ALIGN));
+            return;
+        }
         Source::Recovered { finding } => (RECOVERED, finding),
         Source::Synthetic { finding } => (SYNTHETIC, finding),
     };
+    chunk.extend_from_slice(writer.finish());
     chunk.push(tag);
     let length = u16::try_from(finding.as_str().len()).unwrap_or(u16::MAX);
     chunk.extend_from_slice(&length.to_le_bytes());
     chunk.extend_from_slice(finding.as_str().as_bytes());
+    chunk.resize(chunk.len().next_multiple_of(ALIGN), 0);
 }
 
 /// Reads a row, and leaves the reader at its end.
@@ -449,7 +459,7 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::{Archive, Booking};
+    use super::{Archive, Booking, Key};
     use crate::amount::Amount;
     use crate::fill::{Fill, Side, Source};
     use crate::name::{Currency, InstrumentId, Text, TradeId};
@@ -505,26 +515,44 @@ mod tests {
             let (mut archive, mut model, mut order) = (Archive::default(), BTreeMap::new(), Vec::new());
             for (number, (fill, pair, slot, share)) in fills.into_iter().enumerate() {
                 let key = (pair, fill.trade_id.clone());
-                prop_assert_eq!(archive.find(pair, &fill.trade_id), model.get(&key).map(|(place, _)| *place));
+                prop_assert_eq!(archive.find(&Key::new(pair, &fill.trade_id)), model.get(&key).map(|(place, _)| *place));
                 if model.contains_key(&key) {
                     continue;
                 }
                 let sequence = u64::try_from(number).unwrap();
-                let booking = Booking { pair, slot, share, sequence, at: Timestamp::from_millis(-5), settlement: &usd };
-                let place = archive.push(&booking, &fill).unwrap();
+                let booking = Booking { slot, share, sequence, at: Timestamp::from_millis(-5), settlement: &usd };
+                let place = archive.push(&Key::new(pair, &fill.trade_id), &booking, &fill).unwrap();
                 model.insert(key.clone(), (place, (fill, sequence, slot, share)));
                 order.push(key);
             }
             // What is taken back, from the end, is gone, and the rest stays.
-            for key in order.drain(kept.index(order.len().max(1)).min(order.len())..).rev() {
-                archive.pop(model.remove(&key).unwrap().0);
-                prop_assert_eq!(archive.find(key.0, &key.1), None);
+            let last = order.split_off(kept.index(order.len().max(1)).min(order.len()));
+            let mut taken_back = Vec::new();
+            for key in last.into_iter().rev() {
+                let (place, row) = model.remove(&key).unwrap();
+                archive.pop(place);
+                prop_assert_eq!(archive.find(&Key::new(key.0, &key.1)), None);
+                taken_back.push((key, row));
             }
+            // Half of it comes again, the other way round.
+            taken_back.truncate(taken_back.len() / 2);
+            for (key, (fill, sequence, slot, share)) in taken_back {
+                let booking = Booking { slot, share, sequence, at: Timestamp::from_millis(-5), settlement: &usd };
+                let place = archive.push(&Key::new(key.0, &key.1), &booking, &fill).unwrap();
+                model.insert(key.clone(), (place, (fill, sequence, slot, share)));
+                order.push(key);
+            }
+            let chunks = archive.chunks();
+            let chunks = chunks.full.iter().cloned().chain([chunks.last.to_vec()]).filter(|chunk| !chunk.is_empty());
+            let read_back = Archive::of_chunks(chunks.collect()).unwrap();
+            prop_assert_eq!(&read_back, &archive);
             let mut rows = archive.iter();
             prop_assert_eq!(rows.len(), order.len());
             for key in &order {
                 let (place, (fill, sequence, slot, share)) = &model[key];
-                prop_assert_eq!(archive.find(key.0, &key.1), Some(*place));
+                for archive in [&archive, &read_back] {
+                    prop_assert_eq!(archive.find(&Key::new(key.0, &key.1)), Some(*place));
+                }
                 let row = archive.get(*place).unwrap();
                 prop_assert_eq!(rows.next(), Some((*place, row.clone())));
                 prop_assert_eq!((row.pair, row.sequence, row.slot, row.share), (key.0, *sequence, *slot, *share));

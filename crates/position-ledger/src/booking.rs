@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
-use crate::archive::{Booking, Kept, Place};
+use crate::archive::{Booking, Kept, Key, Place};
 use crate::books::Books;
 use crate::change::{Undo, index};
 use crate::entry::Entry;
@@ -171,7 +171,12 @@ impl Books {
         let unknown = || AppendError::UnknownInstrument(fill.instrument.clone());
         let terms = number.and_then(|number| instruments.at(number)).ok_or_else(unknown)?;
         self.check_fill(terms, fill)?;
-        if let Some(place) = known.and_then(|pair| self.fills.find(pair, &fill.trade_id)) {
+        let pair = match known {
+            Some(pair) => pair,
+            None => self.add_pair(&entry.account, terms, number.unwrap_or_default()),
+        };
+        let key = Key::new(pair, &fill.trade_id);
+        if let Some(place) = self.fills.find(&key) {
             return Ok(match self.difference(place, fill, terms) {
                 None => Posting::Duplicate,
                 Some(difference) => Posting::Conflict(difference),
@@ -181,15 +186,11 @@ impl Books {
         if !self.fills.has_room() {
             return Err(AppendError::Full);
         }
-        let pair = match known {
-            Some(pair) => pair,
-            None => self.add_pair(&entry.account, terms, number.unwrap_or_default()),
-        };
         let voided = self.take_waiting(pair, fill)?;
         let slot = self.slot_at(pair, fill.leg.as_ref())?;
         let desk = self.fill_order(entry, fill, voided)?;
         let share = self.share_for(slot, &desk)?;
-        let place = self.keep((sequence, entry), fill, (pair, slot, share))?;
+        let place = self.keep((sequence, entry), (&key, fill), (pair, slot, share))?;
         let is_void = voided == fill.quantity;
         if !voided.is_zero() {
             // A row that is taken back takes this with it.
@@ -317,15 +318,15 @@ impl Books {
     fn keep(
         &mut self,
         (sequence, entry): (u64, &Entry),
-        fill: &Fill,
+        (key, fill): (&Key, &Fill),
         (pair, slot, share): (u32, u32, Option<u32>),
     ) -> Result<Place, AppendError> {
         let first = self.pair(pair).and_then(|pair| pair.legs.first().copied());
         let terms = self.pair(pair).and_then(|pair| self.instruments.at(pair.instrument));
         let settlement = terms.map(Instrument::settlement).ok_or(AppendError::Full)?;
         let slot = (first != Some(slot)).then_some(slot);
-        let booking = Booking { pair, slot, share, sequence, at: entry.at, settlement };
-        let place = self.fills.push(&booking, fill).ok_or(AppendError::Full)?;
+        let booking = Booking { slot, share, sequence, at: entry.at, settlement };
+        let place = self.fills.push(key, &booking, fill).ok_or(AppendError::Full)?;
         self.trail.rest.push(Undo::FillKept(place));
         if !fill.lots.is_empty() {
             drop(self.choices.insert(place, fill.lots.clone().into_boxed_slice()));

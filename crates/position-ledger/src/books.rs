@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::action::Subject;
 use crate::amount::Amount;
-use crate::archive::{Archive, Kept, Place, Rows};
+use crate::archive::{Archive, Kept, Key, Place, Rows};
 use crate::change::{IsolationKey, Trail, WaitingKey, index};
 use crate::error::{AmountError, Imbalance};
 use crate::fill::{Booked, LotChoice, TradeId};
@@ -316,7 +316,7 @@ impl Books {
         trade_id: &TradeId,
     ) -> Option<Booked> {
         let pair = self.pair_number(account, instrument)?;
-        let place = self.fills.find(pair, trade_id)?;
+        let place = self.fills.find(&Key::new(pair, trade_id))?;
         self.booked(place, self.fills.get(place)?)
     }
 

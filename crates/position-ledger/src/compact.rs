@@ -2,16 +2,18 @@
 
 use crate::amount::Amount;
 
-/// Bytes that one row can need, and what a write of fixed length may touch beyond them.
-const BYTES_MAX: usize = 192;
+/// Bytes that a row may have, and what a write of fixed length may touch beyond them.
+const BYTES_MAX: usize = 256 + 16;
 
 /// Collects the bytes of one row.
 ///
 /// Every write has a fixed length and counts only what it needs of it: that is cheaper than a copy of varying length.
+/// What it writes beyond that is zero.
+/// The length is a byte, so that no place it can name has to be checked.
 #[derive(Debug)]
 pub(crate) struct Writer {
     bytes: [u8; BYTES_MAX],
-    length: usize,
+    length: u8,
 }
 
 impl Writer {
@@ -19,63 +21,85 @@ impl Writer {
         Self { bytes: [0; BYTES_MAX], length: 0 }
     }
 
-    fn put<const N: usize>(&mut self, bytes: [u8; N], used: usize) -> &mut Self {
-        let free = self.bytes.get_mut(self.length..).and_then(<[u8]>::first_chunk_mut);
-        if let Some(free) = free {
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N], used: u8) -> &mut Self {
+        let free = self.bytes.get_mut(usize::from(self.length)..);
+        if let Some(free) = free.and_then(<[u8]>::first_chunk_mut) {
             *free = bytes;
-            self.length = self.length.saturating_add(used);
         }
+        self.length = self.length.wrapping_add(used);
         self
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self, value: u8) -> &mut Self {
         self.put([value], 1)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) -> &mut Self {
-        self.put(bytes, N)
+    #[inline]
+    pub(crate) fn uuid(&mut self, bytes: [u8; 16]) -> &mut Self {
+        self.put(bytes, 16)
     }
 
     /// Two numbers behind a byte that has their lengths.
+    #[inline]
     pub(crate) fn numbers(&mut self, one: u64, other: u64) -> &mut Self {
-        let used = |value: u64| 8_u32.wrapping_sub(value.leading_zeros().wrapping_shr(3));
         let (first, second) = (used(one), used(other));
-        let lengths = first.wrapping_shl(4) | second;
-        self.u8(lengths.to_le_bytes()[0]);
-        self.put(one.to_le_bytes(), size(first)).put(other.to_le_bytes(), size(second))
+        self.u8(first.wrapping_shl(4) | second);
+        self.put(one.to_le_bytes(), first).put(other.to_le_bytes(), second)
     }
 
-    /// A byte of sign, zero bytes left out at the low end, and length; then the rest of the distance from zero.
-    ///
-    /// A value with few decimals is a multiple of a power of two.
+    /// A byte of sign, form and length; then the distance from zero in billionths, if it is whole in them, or in units.
+    #[inline]
     pub(crate) fn amount(&mut self, amount: Amount) -> &mut Self {
+        let sign = if amount.is_negative() { SIGN } else { 0 };
+        if let Some(billionths) = amount.billionths() {
+            let length = used(billionths);
+            self.u8(sign | BILLIONTHS | length);
+            return self.put(billionths.to_le_bytes(), length);
+        }
         let distance = amount.units().unsigned_abs();
-        let low = distance.trailing_zeros().wrapping_shr(3).min(3);
-        let kept = distance.wrapping_shr(low.wrapping_shl(3));
-        let used = 16_u32.wrapping_sub(kept.leading_zeros().wrapping_shr(3));
-        let sign = u32::from(amount.is_negative()).wrapping_shl(7);
-        self.u8((sign | low.wrapping_shl(5) | used).to_le_bytes()[0]);
-        self.put(kept.to_le_bytes(), size(used))
+        let unused = low_byte(distance.leading_zeros()).wrapping_shr(3);
+        let length = 16_u8.wrapping_sub(unused);
+        self.u8(sign | length);
+        self.put(distance.to_le_bytes(), length)
     }
 
     /// A text of at most 16 bytes.
     pub(crate) fn short_text(&mut self, text: &str) -> &mut Self {
         let mut bytes = [0; 16];
-        let used = text.len().min(16);
         for (byte, given) in bytes.iter_mut().zip(text.bytes()) {
             *byte = given;
         }
-        self.u8(u8::try_from(used).unwrap_or(16)).put(bytes, used)
+        let length = u8::try_from(text.len().min(16)).unwrap_or(16);
+        self.u8(length).put(bytes, length)
+    }
+
+    /// All bytes, with zeros behind them until, with the `before` bytes in front of them, they fill whole words.
+    pub(crate) fn padded(&self, before: usize, word: usize) -> &[u8] {
+        let length = before.saturating_add(self.length.into()).next_multiple_of(word);
+        self.bytes.get(..length.saturating_sub(before)).unwrap_or_default()
     }
 
     pub(crate) fn finish(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        self.bytes.get(..self.length.into()).unwrap_or_default()
     }
 }
 
-/// A length of at most 16.
-fn size(used: u32) -> usize {
-    usize::try_from(used).unwrap_or(16)
+/// Set in the first byte of an amount below zero.
+const SIGN: u8 = 0x80;
+
+/// Set in the first byte of an amount in units of 1e-9.
+const BILLIONTHS: u8 = 0x40;
+
+/// Bytes of a number without the zeros in front: at most 8.
+#[inline]
+fn used(number: u64) -> u8 {
+    8_u8.wrapping_sub(low_byte(number.leading_zeros()).wrapping_shr(3))
+}
+
+const fn low_byte(number: u32) -> u8 {
+    number.to_le_bytes()[0]
 }
 
 /// A number for a signed one: small distances from zero have few bytes.
@@ -132,12 +156,15 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn amount(&mut self) -> Option<Amount> {
         let head = self.u8()?;
-        let (low, used) = (u32::from(head & 0x60).wrapping_shr(5), usize::from(head & 0x1f));
+        let length = usize::from(head & 0x1f);
         let mut bytes = [0; 16];
-        bytes.get_mut(..used)?.copy_from_slice(self.take(used)?);
-        let distance = u128::from_le_bytes(bytes).checked_shl(low.wrapping_mul(8))?;
-        let amount = Amount::from_units(i128::try_from(distance).ok()?).ok()?;
-        Some(if head & 0x80 == 0 { amount } else { amount.negated() })
+        bytes.get_mut(..length)?.copy_from_slice(self.take(length)?);
+        let mut distance = i128::try_from(u128::from_le_bytes(bytes)).ok()?;
+        if head & BILLIONTHS != 0 {
+            distance = distance.checked_mul(1_000_000_000)?;
+        }
+        let amount = Amount::from_units(distance).ok()?;
+        Some(if head & SIGN == 0 { amount } else { amount.negated() })
     }
 
     pub(crate) fn short_text(&mut self) -> Option<&'a str> {

@@ -23,7 +23,7 @@ use crate::order::Order;
 use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot, Told};
 
 /// The form of an image; every change of what the books keep raises it, and the test `forms` keeps a fixture of it.
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 
 /// What the books are made of, but for what follows from it; sorted where the books are not.
 #[derive(Serialize, Deserialize)]

@@ -79,7 +79,7 @@ fn short_share(units: i128, numerator: i128, denominator: i128) -> Option<i128> 
 ///
 /// 64 bits and constant divisors make this several times cheaper than dividing 128 bits.
 #[inline]
-fn coarse(size: u128) -> Option<u64> {
+pub(super) fn coarse(size: u128) -> Option<u64> {
     const ONE: u64 = FIVES << TWOS;
     let whole = u64::try_from(size.wrapping_shr(TWOS)).ok()?.wrapping_div(FIVES);
     // What is left is below one, so the low words decide it.

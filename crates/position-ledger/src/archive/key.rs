@@ -1,34 +1,55 @@
 //! The key that begins a row, and the order of trade ids.
 
+use crate::change::index;
 use crate::name::TradeId;
 
 /// Bytes of a key that decide which of two trade ids is greater.
-pub(super) const RANK: usize = 24;
+const RANK: usize = 24;
 
 /// The order of trade ids: numbers before texts, short before long, then byte by byte.
 ///
 /// Of a long text only the beginning counts; texts that begin alike have the same rank.
-pub(super) type Rank = [u8; RANK];
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank([u64; 3]);
+
+impl Rank {
+    fn of(bytes: [u8; RANK]) -> Self {
+        let (words, _) = bytes.as_chunks();
+        let mut rank = [0; 3];
+        for (number, word) in rank.iter_mut().zip(words) {
+            *number = u64::from_be_bytes(*word);
+        }
+        Self(rank)
+    }
+
+    /// That of the key that begins a row.
+    pub(super) fn of_row(row: &[u8]) -> Self {
+        let mut bytes = [0; RANK];
+        let id = row.get(..id_length(row)).unwrap_or(row);
+        bytes.iter_mut().zip(id).for_each(|(byte, given)| *byte = *given);
+        Self::of(bytes)
+    }
+}
 
 /// The bytes that begin a row: the trade id, then the account and instrument.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     bytes: [u8; Self::BYTES_MAX],
     length: usize,
     pub(super) rank: Rank,
+    pub(super) pair: usize,
+    pub(super) is_text: bool,
 }
 
 impl Key {
     /// A byte for the form of the trade id, its text, the position.
     const BYTES_MAX: usize = 1 + TradeId::BYTES_MAX + 4;
 
-    const EMPTY: Self = Self { bytes: [0; Self::BYTES_MAX], length: 0, rank: [0; RANK] };
-
     /// Set in the first byte when a text follows; the rest of that byte is its length less one.
     pub(super) const TEXT: u8 = 0x80;
 
-    pub(super) fn new(pair: u32, trade_id: &TradeId) -> Self {
-        let mut key = Self::EMPTY;
+    pub(crate) fn new(pair: u32, trade_id: &TradeId) -> Self {
+        let mut key = Self::empty();
         let text = trade_id.as_str();
         if let Some(number) = decimal(text) {
             let unused = number.leading_zeros().wrapping_shr(3);
@@ -36,35 +57,39 @@ impl Key {
             // The bytes that are used, moved to the front: all eight are copied, and so many count.
             let bytes = number.wrapping_shl(unused.wrapping_shl(3)).to_be_bytes();
             key.put([used.to_le_bytes()[0]], 1);
-            key.put(bytes, usize::try_from(used).unwrap_or(8));
+            key.put(bytes, index(used));
         } else {
             let length = u8::try_from(text.len().saturating_sub(1)).unwrap_or(u8::MAX);
             key.put([Self::TEXT | length], 1);
             key.push(text.as_bytes());
+            key.is_text = true;
         }
-        key.end_id();
-        key.put(pair.to_le_bytes(), 4);
+        key.end(pair);
         key
     }
 
     /// The key of a row.
     pub(super) fn of(row: &[u8]) -> Self {
-        let mut key = Self::EMPTY;
-        let first = row.first().copied().unwrap_or(0);
-        let id =
-            usize::from(first & !Self::TEXT).saturating_add(usize::from(first & Self::TEXT != 0));
-        let (id, rest) = row.split_at_checked(id.saturating_add(1)).unwrap_or((row, &[]));
+        let mut key = Self::empty();
+        let (id, rest) = row.split_at_checked(id_length(row)).unwrap_or((row, &[]));
         key.push(id);
-        key.end_id();
-        key.push(rest.get(..4).unwrap_or(rest));
+        key.is_text = id.first().is_some_and(|first| first & Self::TEXT != 0);
+        key.end(rest.first_chunk().copied().map(u32::from_le_bytes).unwrap_or_default());
         key
     }
 
+    const fn empty() -> Self {
+        let (bytes, rank) = ([0; Self::BYTES_MAX], Rank([0; 3]));
+        Self { bytes, length: 0, rank, pair: 0, is_text: false }
+    }
+
     /// What is there so far is the trade id, which decides the rank.
-    fn end_id(&mut self) {
+    fn end(&mut self, pair: u32) {
         if let Some(id) = self.bytes.first_chunk() {
-            self.rank = *id;
+            self.rank = Rank::of(*id);
         }
+        self.pair = index(pair);
+        self.put(pair.to_le_bytes(), 4);
     }
 
     /// Adds the first `used` of some bytes.
@@ -88,6 +113,13 @@ impl Key {
     }
 }
 
+/// Bytes of the trade id of a row, with the one for its form.
+fn id_length(row: &[u8]) -> usize {
+    let first = row.first().copied().unwrap_or(0);
+    let text = usize::from(first & Key::TEXT != 0);
+    usize::from(first & !Key::TEXT).saturating_add(text).saturating_add(1)
+}
+
 /// The number that a text writes, if no other text writes it.
 fn decimal(text: &str) -> Option<u64> {
     let digits = text.as_bytes();
@@ -97,11 +129,18 @@ fn decimal(text: &str) -> Option<u64> {
     {
         return None;
     }
-    digits.iter().try_fold(0_u64, |number, digit| {
-        let value = digit.wrapping_sub(b'0');
-        if value > 9 {
-            return None;
-        }
-        number.checked_mul(10)?.checked_add(value.into())
-    })
+    // Nineteen digits fit whatever they are.
+    let (sure, last) = digits.split_at_checked(19).unwrap_or((digits, &[]));
+    let mut number = 0_u64;
+    for digit in sure {
+        number = number.wrapping_mul(10).wrapping_add(value(*digit)?);
+    }
+    last.iter()
+        .try_fold(number, |number, digit| number.checked_mul(10)?.checked_add(value(*digit)?))
+}
+
+/// What a digit counts.
+fn value(digit: u8) -> Option<u64> {
+    let value = digit.wrapping_sub(b'0');
+    if value > 9 { None } else { Some(u64::from(value)) }
 }

@@ -1,0 +1,74 @@
+//! The fills whose ids came in rising order, as venues give them: they need no index.
+//!
+//! Of each position the places of these fills are kept in that order, apart for numbers and for texts.
+//! An id that is greater than the last of them cannot be known, and any other is found among them by halving.
+//! What came out of order is left to the index.
+
+use super::key::{Key, Rank};
+
+/// The runs of all positions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runs(Vec<[Run; 2]>);
+
+/// Places of rows whose ids rise.
+#[derive(Clone, Debug, Default)]
+struct Run {
+    /// The rank of the last one.
+    greatest: Rank,
+    places: Vec<u32>,
+}
+
+impl Runs {
+    /// Whether an id is greater than all of its kind, and so not known.
+    pub(super) fn is_new(&self, key: &Key) -> bool {
+        self.run(key).is_none_or(|run| key.rank > run.greatest)
+    }
+
+    /// Adds a row, if its id is greater than all of its kind.
+    pub(super) fn push(&mut self, key: &Key, place: u32) -> bool {
+        if key.pair >= self.0.len() {
+            self.0.resize_with(key.pair.saturating_add(1), Default::default);
+        }
+        let Some(run) = self.run_mut(key).filter(|run| key.rank > run.greatest) else {
+            return false;
+        };
+        run.greatest = key.rank;
+        run.places.push(place);
+        true
+    }
+
+    /// The row of the same rank, if one is in the run; `rank_of` reads that of a place.
+    pub(super) fn find(&self, key: &Key, rank_of: impl Fn(u32) -> Rank) -> Option<u32> {
+        let places = self.run(key)?.places.as_slice();
+        let rank = |at: usize| places.get(at).map(|place| rank_of(*place));
+        // What is told twice is told again soon, so the search begins at the end.
+        let (mut start, mut step) = (places.len().saturating_sub(1), 1_usize);
+        while start > 0 && rank(start) > Some(key.rank) {
+            start = start.saturating_sub(step);
+            step = step.saturating_mul(2);
+        }
+        let after = places.get(start..)?;
+        let place = *after.get(after.partition_point(|place| rank_of(*place) < key.rank))?;
+        (rank_of(place) == key.rank).then_some(place)
+    }
+
+    /// Removes the last row of all, if it is in a run.
+    pub(super) fn pop(&mut self, key: &Key, place: u32, rank_of: impl Fn(u32) -> Rank) -> bool {
+        let Some(run) = self.run_mut(key) else { return false };
+        if run.places.pop_if(|last| *last == place).is_none() {
+            return false;
+        }
+        run.greatest = run.places.last().map(|last| rank_of(*last)).unwrap_or_default();
+        true
+    }
+
+    fn run(&self, key: &Key) -> Option<&Run> {
+        let [numbers, texts] = self.0.get(key.pair)?;
+        Some(if key.is_text { texts } else { numbers })
+    }
+
+    fn run_mut(&mut self, key: &Key) -> Option<&mut Run> {
+        let [numbers, texts] = self.0.get_mut(key.pair)?;
+        Some(if key.is_text { texts } else { numbers })
+    }
+}
