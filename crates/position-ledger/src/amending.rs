@@ -45,7 +45,7 @@ impl Books {
             _ => {}
         }
         self.waiting.insert(key.clone(), void.quantity);
-        self.trail.rest.push(Undo::Waiting(Box::new((key, before))));
+        self.trail.push(Undo::Waiting(Box::new((key, before))));
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl Books {
             let back = offered.checked_sub(voided).map_err(of("filled"))?;
             let left = order.filled().checked_sub(back).map_err(of("filled"))?;
             let mut order = Box::new(order.clone());
-            order.unfill(left);
+            order.set_filled(left);
             self.swap_order(kept.order_id, Some(order));
         }
         self.rederive_fill(&kept)
@@ -115,7 +115,7 @@ impl Books {
 
     fn amend(&mut self, place: Place, amended: Amended) {
         let before = self.amended.insert(place, amended);
-        self.trail.rest.push(Undo::Amended(place, before.map(Box::new)));
+        self.trail.push(Undo::Amended(place, before.map(Box::new)));
     }
 
     fn rederive_fill(&mut self, kept: &Kept) -> Result<(), AppendError> {

@@ -1,14 +1,13 @@
 //! Booking fills, and what the venue says of them later.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
 use crate::archive::{Booking, Kept, Key, Place};
 use crate::books::Books;
-use crate::change::{Undo, index};
+use crate::change::{Booked, Undo, index};
 use crate::entry::Entry;
 use crate::error::{AppendError, Difference, Invalid};
 use crate::fill::{Fill, LotChoice, Side};
@@ -36,12 +35,13 @@ pub(crate) struct Deal<'a> {
     pub(crate) price: Amount,
     pub(crate) cost: Option<Amount>,
     pub(crate) fee: Amount,
-    pub(crate) fee_currency: &'a Currency,
+    /// None for the settlement currency.
+    pub(crate) fee_currency: Option<&'a Currency>,
     pub(crate) lots: Cow<'a, [LotChoice]>,
 }
 
 impl<'a> Deal<'a> {
-    fn of_fill((sequence, at): (u64, Timestamp), fill: &'a Fill, terms: &'a Instrument) -> Self {
+    fn of_fill((sequence, at): (u64, Timestamp), fill: &'a Fill) -> Self {
         Self {
             sequence,
             at,
@@ -51,12 +51,12 @@ impl<'a> Deal<'a> {
             price: fill.price,
             cost: fill.cost,
             fee: fill.fee,
-            fee_currency: fill.fee_currency.as_ref().unwrap_or_else(|| terms.settlement()),
+            fee_currency: fill.fee_currency.as_ref(),
             lots: Cow::Borrowed(&fill.lots),
         }
     }
 
-    pub(crate) fn of_kept(kept: &'a Kept, lots: &'a [LotChoice], terms: &'a Instrument) -> Self {
+    pub(crate) fn of_kept(kept: &'a Kept, lots: &'a [LotChoice]) -> Self {
         Self {
             sequence: kept.sequence,
             at: kept.at,
@@ -66,7 +66,7 @@ impl<'a> Deal<'a> {
             price: kept.price,
             cost: kept.cost,
             fee: kept.fee,
-            fee_currency: kept.fee_currency.as_ref().unwrap_or_else(|| terms.settlement()),
+            fee_currency: kept.fee_currency.as_ref(),
             lots: Cow::Borrowed(lots),
         }
     }
@@ -99,7 +99,8 @@ impl<'a> Deal<'a> {
 
     /// The fee where it is taken out of the quantity.
     fn base_fee(&self, terms: &Instrument) -> Amount {
-        if terms.is_in_kind(self.fee_currency) { self.fee } else { Amount::ZERO }
+        let is_in_kind = self.fee_currency.is_some_and(|currency| terms.is_in_kind(currency));
+        if is_in_kind { self.fee } else { Amount::ZERO }
     }
 }
 
@@ -142,7 +143,8 @@ impl State {
             opening: Birth { sequence, at, trade_id: Some(deal.trade_id), age },
         };
         let traded = self.trade(terms, &trade, sink)?;
-        self.charge(deal.fee_currency, deal.fee, sink)?;
+        let currency = deal.fee_currency.unwrap_or_else(|| terms.settlement());
+        self.charge(currency, deal.fee, sink)?;
         Ok(traded)
     }
 }
@@ -167,52 +169,37 @@ impl Books {
             Some(pair) => Some(pair.instrument),
             None => self.instruments.number(&fill.instrument),
         };
-        let instruments = Arc::clone(&self.instruments);
         let unknown = || AppendError::UnknownInstrument(fill.instrument.clone());
-        let terms = number.and_then(|number| instruments.at(number)).ok_or_else(unknown)?;
+        let number = number.ok_or_else(unknown)?;
+        let terms = self.instruments.at(number).ok_or_else(unknown)?;
         self.check_fill(terms, fill)?;
         let pair = match known {
             Some(pair) => pair,
-            None => self.add_pair(&entry.account, terms, number.unwrap_or_default()),
+            None => self.add_pair(&entry.account, &fill.instrument, number),
         };
         let key = Key::new(pair, &fill.trade_id);
         if let Some(place) = self.fills.find(&key) {
-            return Ok(match self.difference(place, fill, terms) {
+            return Ok(match self.difference(place, fill, number) {
                 None => Posting::Duplicate,
                 Some(difference) => Posting::Conflict(difference),
             });
         }
         self.check_apart(entry)?;
-        if !self.fills.has_room() {
-            return Err(AppendError::Full);
-        }
         let voided = self.take_waiting(pair, fill)?;
         let slot = self.slot_at(pair, fill.leg.as_ref())?;
         let desk = self.fill_order(entry, fill, voided)?;
         let share = self.share_for(slot, &desk)?;
         let place = self.keep((sequence, entry), (&key, fill), (pair, slot, share))?;
-        let is_void = voided == fill.quantity;
+        let mut deal = Deal::of_fill((sequence, entry.at), fill);
         if !voided.is_zero() {
             // A row that is taken back takes this with it.
             let amended = Amended { voided, ..Amended::default() };
+            let terms = self.instruments.at(number).ok_or_else(unknown)?;
+            deal = deal.amend(Some(&amended), terms)?;
             self.amended.insert(place, amended);
         }
-        let deal = Deal::of_fill((sequence, entry.at), fill, terms);
-        let deal = deal.amend(self.amended.get(&place).filter(|_| !voided.is_zero()), terms)?;
-        let slots = [Some(slot), share];
-        let mut in_order = true;
-        // Both have it before either is derived again, since a transfer may tie them.
-        for slot in slots.into_iter().flatten() {
-            in_order &= self.add_op(slot, Op::Fill(place), terms, (sequence, entry.at));
-        }
-        for slot in slots.into_iter().flatten() {
-            if in_order {
-                self.book_deal(slot, &deal, terms)?;
-            } else {
-                self.rederive(slot)?;
-            }
-        }
-        Ok(if is_void { Posting::Voided } else { Posting::Applied })
+        self.book_deal((slot, share), place, &deal, number)?;
+        Ok(if voided == fill.quantity { Posting::Voided } else { Posting::Applied })
     }
 
     fn check_fill(&self, terms: &Instrument, fill: &Fill) -> Result<(), AppendError> {
@@ -240,7 +227,8 @@ impl Books {
     }
 
     /// The first part of the content in which `offered` differs from the fill at a place.
-    fn difference(&self, place: Place, offered: &Fill, terms: &Instrument) -> Option<Difference> {
+    fn difference(&self, place: Place, offered: &Fill, instrument: u32) -> Option<Difference> {
+        let terms = self.instruments.at(instrument)?;
         let kept = self.fills.get(place)?;
         let leg = self.slot_of(&kept).and_then(|slot| self.slot(slot)?.leg.clone());
         let held = kept.into_fill((terms.id(), terms.settlement()), leg, Vec::new());
@@ -258,7 +246,7 @@ impl Books {
         }
         let key = (pair, fill.trade_id.clone());
         let Some(waiting) = self.waiting.remove(&key) else { return Ok(Amount::ZERO) };
-        self.trail.rest.push(Undo::Waiting(Box::new((key, Some(waiting)))));
+        self.trail.push(Undo::Waiting(Box::new((key, Some(waiting)))));
         let voided = waiting.unwrap_or(fill.quantity);
         if voided > fill.quantity {
             return Err(AppendError::ExcessVoid {
@@ -292,9 +280,7 @@ impl Books {
         let counted = fill.quantity.checked_sub(voided).map_err(of("filled"))?;
         if counted.is_positive() {
             let total = order.filled().checked_add(counted).map_err(of("filled"))?;
-            let mut order = Box::new(order.clone());
-            order.fill(total);
-            self.swap_order(fill.order_id, Some(order));
+            self.count_filled(fill.order_id, total);
         }
         Ok(desk)
     }
@@ -321,35 +307,66 @@ impl Books {
         (key, fill): (&Key, &Fill),
         (pair, slot, share): (u32, u32, Option<u32>),
     ) -> Result<Place, AppendError> {
-        let first = self.pair(pair).and_then(|pair| pair.legs.first().copied());
-        let terms = self.pair(pair).and_then(|pair| self.instruments.at(pair.instrument));
-        let settlement = terms.map(Instrument::settlement).ok_or(AppendError::Full)?;
-        let slot = (first != Some(slot)).then_some(slot);
+        let held = self.pairs.get(index(pair));
+        let terms = held.and_then(|pair| self.instruments.at(pair.instrument));
+        let Some((held, terms)) = held.zip(terms).filter(|_| self.fills.has_room()) else {
+            return Err(AppendError::Full);
+        };
+        let slot = (held.legs.first() != Some(&slot)).then_some(slot);
+        let settlement = terms.settlement();
         let booking = Booking { slot, share, sequence, at: entry.at, settlement };
-        let place = self.fills.push(key, &booking, fill).ok_or(AppendError::Full)?;
-        self.trail.rest.push(Undo::FillKept(place));
+        let Some(place) = self.fills.push(key, &booking, fill) else {
+            return Err(AppendError::Full);
+        };
+        self.trail.fills.push(place);
         if !fill.lots.is_empty() {
             drop(self.choices.insert(place, fill.lots.clone().into_boxed_slice()));
         }
         Ok(place)
     }
 
-    /// Books a deal at the end of a position or a share.
+    /// Books a deal on a position and a share of it: at their end, or where it belongs by time.
     fn book_deal(
         &mut self,
-        number: u32,
+        (slot, share): (u32, Option<u32>),
+        place: Place,
         deal: &Deal<'_>,
-        terms: &Instrument,
+        instrument: u32,
     ) -> Result<(), AppendError> {
+        let mut slots = [Some(slot), share].into_iter().flatten();
+        let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
+        let key = key(terms, deal.sequence, deal.at);
+        let is_last = |number| self.slot(number).is_some_and(|slot| key >= slot.track.last);
+        if slots.clone().all(is_last) {
+            return slots.try_for_each(|slot| self.book_last((slot, place), deal, instrument, key));
+        }
+        // Both have it before either is derived again, since a transfer may tie them.
+        for slot in slots.clone() {
+            self.add_op(slot, Op::Fill(place), instrument, (deal.sequence, deal.at));
+        }
+        slots.try_for_each(|slot| self.rederive(slot))
+    }
+
+    /// Books a deal at the end of a position or a share.
+    fn book_last(
+        &mut self,
+        (number, place): (u32, Place),
+        deal: &Deal<'_>,
+        instrument: u32,
+        key: (Timestamp, u64),
+    ) -> Result<(), AppendError> {
+        let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
         let Some(slot) = self.slots.get_mut(index(number)) else { return Ok(()) };
-        let before = Sums::of(&slot.state);
-        self.trail.holdings.push((number, slot.state.holding, slot.state.trades));
-        let mut sink = Sink::of(&mut self.trail.rest, number);
-        slot.state.deal((terms, slot.main.is_some()), deal, &mut sink)?;
-        if slot.main.is_some() {
+        self.trail.booked.push(Booked::before(number, slot));
+        slot.track = Track { last: key, active: deal.at.max(slot.track.active) };
+        slot.ops.push(Op::Fill(place));
+        let (before, is_share) = (Sums::of(&slot.state), slot.main.is_some());
+        let mut sink = Sink::of(&mut self.trail, number);
+        slot.state.deal((terms, is_share), deal, &mut sink)?;
+        if is_share {
             return Ok(());
         }
-        self.settle(number, &before, &[(deal.fee_currency, deal.fee)], terms)
+        self.settle(number, &before, &[(deal.fee_currency, deal.fee)], instrument)
     }
 
     /// Puts an operation into the history of a slot, and tells whether it is the last one.
@@ -357,27 +374,24 @@ impl Books {
         &mut self,
         number: u32,
         op: Op,
-        terms: &Instrument,
+        instrument: u32,
         (sequence, at): (u64, Timestamp),
     ) -> bool {
+        let terms = self.instruments.at(instrument);
+        let Some((slot, terms)) = self.slot(number).zip(terms) else { return true };
         let key = key(terms, sequence, at);
-        let Some(slot) = self.slots.get(index(number)) else { return true };
-        let in_order = key >= slot.track.last;
-        let place = if in_order {
-            slot.ops.len()
+        let (next, place) = if let Some(next) = slot.track.next(key, at) {
+            (next, slot.ops.len())
         } else {
-            slot.ops.partition_point(|op| self.op_key(op, terms) <= key)
+            let place = slot.ops.partition_point(|op| self.op_key(op, terms) <= key);
+            (Track { active: at.max(slot.track.active), ..slot.track }, place)
         };
         let Some(slot) = self.slots.get_mut(index(number)) else { return true };
-        let track = Track { last: key.max(slot.track.last), active: at.max(slot.track.active) };
-        self.trail.rest.push(Undo::Track(number, std::mem::replace(&mut slot.track, track)));
-        if in_order {
-            slot.ops.push(op);
-        } else {
-            slot.ops.insert(place, op);
-        }
-        self.trail.rest.push(Undo::OpAdded(number, place));
-        in_order
+        let is_last = place == slot.ops.len();
+        self.trail.push(Undo::Track(number, std::mem::replace(&mut slot.track, next)));
+        slot.ops.insert(place, op);
+        self.trail.push(Undo::OpAdded(number, place));
+        is_last
     }
 
     /// What decides the place of an operation.

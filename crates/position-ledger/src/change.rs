@@ -11,10 +11,10 @@ use crate::amount::Amount;
 use crate::archive::Place;
 use crate::books::Books;
 use crate::lots::LotUndo;
-use crate::money::Balance;
+use crate::money::Part;
 use crate::name::{Account, TradeId};
 use crate::order::Order;
-use crate::slots::{Amended, Isolation, NoteKey, Track};
+use crate::slots::{Amended, Hints, Isolation, NoteKey, Slot, Track};
 use crate::state::{Holding, State};
 
 /// The undoing of one step; slots are added and removed only at the end of their list.
@@ -23,18 +23,19 @@ pub(crate) enum Undo {
     PairAdded,
     SlotAdded,
     BalanceAdded,
-    FillKept(Place),
     DeedAdded,
     ToldAdded,
     /// An operation at a place in the history of a slot.
     OpAdded(u32, usize),
-    Fee(u32, usize, Amount),
     FeeAdded(u32),
     Lot(u32, LotUndo),
     State(u32, Box<State>),
     Track(u32, Track),
     Funding(u32, Amount),
     Linked(u32),
+    /// A slot has learnt the number of a balance.
+    Hinted(u32),
+    Filled(Uuid, Amount),
     Order(Uuid, Option<Box<Order>>),
     Amended(Place, Option<Box<Amended>>),
     /// A bust that waits for its fill: its quantity, or none for the whole fill.
@@ -53,25 +54,63 @@ pub(crate) type WaitingKey = (u32, TradeId);
 /// The account, for an isolated account, and what is isolated.
 pub(crate) type IsolationKey = (Option<Account>, Subject);
 
+/// A slot before a fill was booked at its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Booked {
+    slot: u32,
+    holding: Holding,
+    trades: u64,
+    track: Track,
+    /// The fee that it changed, by its place, and what that was.
+    fee: Option<(usize, Amount)>,
+}
+
+impl Booked {
+    #[inline]
+    pub(crate) const fn before(number: u32, slot: &Slot) -> Self {
+        let (holding, trades) = (slot.state.holding, slot.state.trades);
+        Self { slot: number, holding, trades, track: slot.track, fee: None }
+    }
+}
+
 /// Everything that takes back what was booked since it was last cleared.
+///
+/// What almost every entry needs is kept apart, in forms that cost nothing to make and to forget.
 #[derive(Debug, Default)]
 pub(crate) struct Trail {
-    /// Apart from the rest because they are large, and part of almost every entry.
-    pub(crate) balances: Vec<(u32, Balance)>,
-    pub(crate) holdings: Vec<(u32, Holding, u64)>,
-    pub(crate) rest: Vec<Undo>,
+    pub(crate) fills: Vec<Place>,
+    pub(crate) booked: Vec<Booked>,
+    /// What was added to parts of balances.
+    pub(crate) money: Vec<(u32, Part, Amount)>,
+    /// Everything else, and how many slots were booked before it.
+    rest: Vec<(usize, Undo)>,
 }
 
 impl Trail {
+    pub(crate) fn push(&mut self, undo: Undo) {
+        self.rest.push((self.booked.len(), undo));
+    }
+
+    /// Keeps a fee of the slot that was booked last.
+    #[inline]
+    pub(crate) fn keep_fee(&mut self, place: usize, before: Amount) {
+        if let Some(booked) = self.booked.last_mut() {
+            booked.fee = Some((place, before));
+        }
+    }
+
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        self.balances.clear();
-        self.holdings.clear();
+        self.fills.clear();
+        self.booked.clear();
+        self.money.clear();
         self.rest.clear();
     }
 }
 
 impl Books {
     /// Keeps everything booked since the last time.
+    #[inline]
     pub(crate) fn commit(&mut self) {
         self.trail.clear();
     }
@@ -79,32 +118,43 @@ impl Books {
     /// Takes back everything booked since the last time.
     pub(crate) fn take_back(&mut self) {
         let mut trail = std::mem::take(&mut self.trail);
-        for (number, before) in trail.balances.drain(..).rev() {
+        for (number, part, amount) in trail.money.drain(..).rev() {
             if let Some(slot) = self.balances.get_mut(index(number)) {
-                slot.balance = before;
+                let undone = slot.balance.add(part, amount.negated());
+                debug_assert_eq!(undone, Ok(()), "what it was before was in range");
             }
         }
-        // Whole states and single holdings may alternate: a holding is put back when its state has been.
-        for undo in trail.rest.drain(..).rev() {
+        for (booked, undo) in trail.rest.drain(..).rev() {
+            trail.booked.drain(booked..).rev().for_each(|booked| self.unbook(&booked));
             self.undo(undo);
         }
-        for (number, holding, trades) in trail.holdings.drain(..).rev() {
-            if let Some(slot) = self.slots.get_mut(index(number)) {
-                (slot.state.holding, slot.state.trades) = (holding, trades);
-            }
+        trail.booked.drain(..).rev().for_each(|booked| self.unbook(&booked));
+        // Rows go last: what is said of a fill is put back before, and goes with it.
+        for place in trail.fills.drain(..).rev() {
+            self.fills.pop(place);
+            drop((self.choices.remove(&place), self.amended.remove(&place)));
         }
         // Given back for its room.
         self.trail = trail;
     }
 
+    fn unbook(&mut self, booked: &Booked) {
+        let Some(slot) = self.slots.get_mut(index(booked.slot)) else { return };
+        (slot.state.holding, slot.state.trades) = (booked.holding, booked.trades);
+        slot.track = booked.track;
+        slot.ops.pop();
+        if let Some((place, before)) = booked.fee
+            && let Some((_, fee)) = slot.state.fees.get_mut(place)
+        {
+            *fee = before;
+        }
+    }
+
     fn undo(&mut self, undo: Undo) {
         match undo {
-            Undo::FillKept(place) => {
-                self.fills.pop(place);
-                drop((self.choices.remove(&place), self.amended.remove(&place)));
-            }
             Undo::DeedAdded => drop(self.deeds.pop()),
             Undo::ToldAdded => drop(self.told.pop()),
+            Undo::Filled(order_id, before) => self.set_filled(order_id, before),
             Undo::Order(order_id, before) => self.put_order(order_id, before),
             Undo::Amended(place, before) => {
                 match before {
@@ -139,9 +189,6 @@ impl Books {
             Undo::OpAdded(slot, place) => {
                 self.slots.get_mut(index(slot))?.ops.remove(place);
             }
-            Undo::Fee(slot, place, before) => {
-                self.slots.get_mut(index(slot))?.state.fees.get_mut(place)?.1 = before;
-            }
             Undo::FeeAdded(slot) => {
                 drop(self.slots.get_mut(index(slot))?.state.fees.pop());
             }
@@ -149,6 +196,7 @@ impl Books {
             Undo::State(slot, state) => self.slots.get_mut(index(slot))?.state = *state,
             Undo::Track(slot, track) => self.slots.get_mut(index(slot))?.track = track,
             Undo::Funding(slot, before) => self.slots.get_mut(index(slot))?.funding = before,
+            Undo::Hinted(slot) => self.slots.get_mut(index(slot))?.hints = Hints::default(),
             Undo::Linked(slot) => self.slots.get_mut(index(slot))?.is_linked = false,
             _ => {}
         }

@@ -2,8 +2,6 @@
 //!
 //! Each is kept and stands in the history of every position it concerns, so that a position can be derived again.
 
-use std::sync::Arc;
-
 use backstop_clock::Timestamp;
 
 use crate::action::{Act, Action, Move, Opening, Reach, Repair, Split};
@@ -39,7 +37,7 @@ impl Books {
             let deed = u32::try_from(self.deeds.len()).map_err(|_full| AppendError::Full)?;
             let (account, action) = (account.cloned(), action.clone());
             self.told.push(Told { sequence, at: entry.at, account, action, deed });
-            self.trail.rest.push(Undo::ToldAdded);
+            self.trail.push(Undo::ToldAdded);
         }
         let what = match &action.act {
             Act::Settlement { price } => What::Settle(*price),
@@ -71,14 +69,14 @@ impl Books {
                 && (told.action.leg.is_none() || told.action.leg == slot.leg)
         };
         let all: Vec<_> = self.told.iter().filter(concerns).cloned().collect();
-        let terms = self.find_instrument(&pair.id.clone())?.clone();
+        let instrument = pair.instrument;
         for Told { sequence, at, action, deed, .. } in all {
             if let Act::Delivery { price, into } = &action.act {
                 let into = self.find_instrument(into)?.clone();
                 self.deliver((sequence, at), &[number], *price, &into)?;
                 continue;
             }
-            self.add_op(number, Op::Deed(deed), &terms, (sequence, at));
+            self.add_op(number, Op::Deed(deed), instrument, (sequence, at));
             if self.deeds.get(index(deed)).is_some_and(|deed| deed.what.is_tie()) {
                 self.link(number);
             }
@@ -195,14 +193,12 @@ impl Books {
         let number = u32::try_from(self.deeds.len()).map_err(|_full| AppendError::Full)?;
         let links = what.is_tie();
         self.deeds.push(Deed { sequence, at, what });
-        self.trail.rest.push(Undo::DeedAdded);
-        let instruments = Arc::clone(&self.instruments);
+        self.trail.push(Undo::DeedAdded);
         let mut in_order = true;
         for slot in slots.iter().copied() {
             let pair = self.slot(slot).and_then(|slot| self.pair(slot.pair));
-            let terms = pair.and_then(|pair| instruments.at(pair.instrument));
-            let Some(terms) = terms else { continue };
-            in_order &= self.add_op(slot, Op::Deed(number), terms, (sequence, at));
+            let Some(instrument) = pair.map(|pair| pair.instrument) else { continue };
+            in_order &= self.add_op(slot, Op::Deed(number), instrument, (sequence, at));
             if links {
                 self.link(slot);
             }
@@ -225,7 +221,7 @@ impl Books {
             && !slot.is_linked
         {
             slot.is_linked = true;
-            self.trail.rest.push(Undo::Linked(number));
+            self.trail.push(Undo::Linked(number));
         }
     }
 
@@ -234,7 +230,7 @@ impl Books {
         if let Some(slot) = self.slots.get_mut(index(number)) {
             let sum = slot.funding.checked_add(amount).map_err(crate::state::of("funding"))?;
             let before = std::mem::replace(&mut slot.funding, sum);
-            self.trail.rest.push(Undo::Funding(number, before));
+            self.trail.push(Undo::Funding(number, before));
         }
         Ok(())
     }

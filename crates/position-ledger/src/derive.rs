@@ -75,19 +75,18 @@ impl Books {
 
     /// Puts new states in the place of old ones, and moves the balances by what differs.
     pub(crate) fn install(&mut self, states: States) -> Result<(), AppendError> {
-        let instruments = std::sync::Arc::clone(&self.instruments);
         for (number, state) in states {
             let Some(slot) = self.slots.get_mut(index(number)) else { continue };
             let (pair, is_main) = (slot.pair, slot.main.is_none());
             let fees = if is_main { changed(&slot.state.fees, &state.fees)? } else { Vec::new() };
             let old = std::mem::replace(&mut slot.state, state);
             let before = Sums::of(&old);
-            self.trail.holdings.push((number, old.holding, old.trades));
-            self.trail.rest.push(Undo::State(number, Box::new(old)));
-            let terms = self.pair(pair).and_then(|pair| instruments.at(pair.instrument));
-            if let (true, Some(terms)) = (is_main, terms) {
-                let fees: Vec<_> = fees.iter().map(|(currency, fee)| (currency, *fee)).collect();
-                self.settle(number, &before, &fees, terms)?;
+            self.trail.push(Undo::State(number, Box::new(old)));
+            if let (true, Some(instrument)) = (is_main, self.pair(pair).map(|pair| pair.instrument))
+            {
+                let fees: Vec<_> =
+                    fees.iter().map(|(currency, fee)| (Some(currency), *fee)).collect();
+                self.settle(number, &before, &fees, instrument)?;
             }
         }
         Ok(())
@@ -219,7 +218,7 @@ impl Books {
     ) -> Result<(), AppendError> {
         let Some(kept) = self.fills.get(place) else { return Ok(()) };
         let lots = self.choices.get(&place).map(|lots| &**lots).unwrap_or_default();
-        let deal = Deal::of_kept(&kept, lots, terms).amend(self.amended.get(&place), terms)?;
+        let deal = Deal::of_kept(&kept, lots).amend(self.amended.get(&place), terms)?;
         let is_share = self.slot(owner).is_some_and(|slot| slot.main.is_some());
         let state = state_of(states, owner)?;
         let before = state.holding;

@@ -55,7 +55,8 @@ pub(crate) enum Part {
 }
 
 impl Balance {
-    /// Adds to one part, and to the total with the sign that the part has there.
+    /// Adds to one part, and to the total with the sign that the part has there: both or none.
+    #[inline]
     pub(crate) fn add(&mut self, part: Part, amount: Amount) -> Result<(), AmountError> {
         let held = match part {
             Part::Deposited => &mut self.deposited,
@@ -70,11 +71,12 @@ impl Balance {
             Part::Interest => &mut self.interest,
             Part::Fees => &mut self.fees,
         };
-        *held = held.checked_add(amount)?;
+        let sum = held.checked_add(amount)?;
         self.total = match part {
             Part::Withdrawn | Part::Invested | Part::Fees => self.total.checked_sub(amount)?,
             _ => self.total.checked_add(amount)?,
         };
+        *held = sum;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,7 +32,7 @@ fn check(what: &'static str, text: &str, bytes_max: usize) -> Result<(), NameErr
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $bytes_max:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(SmolStr);
 
         impl $name {
@@ -48,8 +49,17 @@ macro_rules! name {
             }
 
             /// The name as it was given.
+            #[inline]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        /// As its text, which it is borrowed as.
+        impl Hash for $name {
+            #[inline]
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.as_str().hash(state);
             }
         }
 

@@ -258,18 +258,23 @@ impl Order {
         }
     }
 
+    /// Whether it counts as one that the venue never had, which a fill disproves.
+    pub(crate) const fn is_thought_over(&self) -> bool {
+        matches!(self.end, Some(End::Rejected(_) | End::NotApplied))
+    }
+
     /// Takes a fill that brings it to `filled`.
     pub(crate) fn fill(&mut self, filled: Amount) {
         self.filled = filled;
         // A fill disproves that the venue never had the order.
-        if matches!(self.end, Some(End::Rejected(_) | End::NotApplied)) {
+        if self.is_thought_over() {
             self.end = None;
             self.was_misjudged = true;
         }
     }
 
-    /// Gives back what a bust took from it.
-    pub(crate) const fn unfill(&mut self, filled: Amount) {
+    /// Sets what is filled of it, where that says nothing else: as a bust that takes some back.
+    pub(crate) const fn set_filled(&mut self, filled: Amount) {
         self.filled = filled;
     }
 

@@ -1,7 +1,5 @@
 //! Where things are booked: the position of an account, its legs, and the shares of desks in it.
 
-use std::sync::Arc;
-
 use crate::amount::Amount;
 use crate::books::Books;
 use crate::change::{Undo, index};
@@ -9,7 +7,7 @@ use crate::error::{AppendError, Invalid};
 use crate::instrument::Instrument;
 use crate::name::{Account, InstrumentId, LegId};
 use crate::rules::Mode;
-use crate::slots::{Desk, Hint, Ops, Pair, Slot, Track};
+use crate::slots::{Desk, Hints, Ops, Pair, Slot, Track};
 use crate::state::State;
 
 impl Books {
@@ -23,24 +21,21 @@ impl Books {
             return Ok(pair);
         }
         let number = self.instruments.number(id);
-        let unknown = || AppendError::UnknownInstrument(id.clone());
-        let number = number.ok_or_else(unknown)?;
-        let instruments = Arc::clone(&self.instruments);
-        let terms = instruments.at(number).ok_or_else(unknown)?;
-        Ok(self.add_pair(account, terms, number))
+        let number = number.ok_or_else(|| AppendError::UnknownInstrument(id.clone()))?;
+        Ok(self.add_pair(account, id, number))
     }
 
     pub(crate) fn add_pair(
         &mut self,
         account: &Account,
-        terms: &Instrument,
+        id: &InstrumentId,
         instrument: u32,
     ) -> u32 {
         let number = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
-        let (account, id) = (account.clone(), terms.id().clone());
+        let (account, id) = (account.clone(), id.clone());
         self.pair_numbers.insert((account.clone(), id.clone()), number);
         self.pairs.push(Pair { account, id, instrument, legs: Vec::new() });
-        self.trail.rest.push(Undo::PairAdded);
+        self.trail.push(Undo::PairAdded);
         number
     }
 
@@ -101,9 +96,9 @@ impl Books {
             track: Track::default(),
             is_linked: false,
             desks: Vec::new(),
-            settlement: Hint::default(),
+            hints: Hints::default(),
         });
-        self.trail.rest.push(Undo::SlotAdded);
+        self.trail.push(Undo::SlotAdded);
         number
     }
 }

@@ -146,7 +146,7 @@ impl Books {
             return Ok(posting);
         }
         self.noted.insert(key.clone(), content);
-        self.trail.rest.push(Undo::Noted(Box::new(key)));
+        self.trail.push(Undo::Noted(Box::new(key)));
         Ok(posting)
     }
 
@@ -246,7 +246,7 @@ impl Books {
             reason: reason.clone(),
             at: entry.at,
         });
-        self.trail.rest.push(Undo::AdjustmentAdded);
+        self.trail.push(Undo::AdjustmentAdded);
         Ok(())
     }
 
@@ -327,7 +327,7 @@ impl Books {
         }
         let isolation = Isolation { sequence, at: entry.at, reason: reason.clone() };
         self.isolated.insert(key.clone(), isolation);
-        self.trail.rest.push(Undo::Isolated(Box::new((key, None))));
+        self.trail.push(Undo::Isolated(Box::new((key, None))));
         Ok(())
     }
 
@@ -336,7 +336,7 @@ impl Books {
         let Some(before) = self.isolated.remove(&key) else {
             return Err(Invalid::new("subject", subject_name(&key), "be isolated").into());
         };
-        self.trail.rest.push(Undo::Isolated(Box::new((key, Some(before)))));
+        self.trail.push(Undo::Isolated(Box::new((key, Some(before)))));
         Ok(())
     }
 
@@ -350,7 +350,7 @@ impl Books {
     ) -> Result<(), AppendError> {
         self.check_currency("currency", currency)?;
         let number = self.balance_for(account, currency);
-        self.with_balance(number, |balance| balance.add(part, amount))
+        self.add_money(number, part, amount)
     }
 
     /// The balance of an account in a currency, made if there is none.
@@ -362,18 +362,24 @@ impl Books {
         self.balance_numbers.insert((account.clone(), currency.clone()), number);
         let (account, currency) = (account.clone(), currency.clone());
         self.balances.push(BalanceSlot { account, currency, balance: Balance::default() });
-        self.trail.rest.push(Undo::BalanceAdded);
+        self.trail.push(Undo::BalanceAdded);
         number
     }
 
-    pub(crate) fn with_balance(
+    /// Adds to one part of a balance, and leaves in the trail what it added.
+    #[inline]
+    pub(crate) fn add_money(
         &mut self,
         number: u32,
-        step: impl FnOnce(&mut Balance) -> Result<(), crate::error::AmountError>,
+        part: Part,
+        amount: Amount,
     ) -> Result<(), AppendError> {
+        if amount.is_zero() {
+            return Ok(());
+        }
         if let Some(slot) = self.balances.get_mut(index(number)) {
-            self.trail.balances.push((number, slot.balance));
-            step(&mut slot.balance).map_err(of("balance"))?;
+            slot.balance.add(part, amount).map_err(of("balance"))?;
+            self.trail.money.push((number, part, amount));
         }
         Ok(())
     }
@@ -465,11 +471,36 @@ impl Books {
         }
     }
 
+    /// Lets an order be filled so far.
+    pub(crate) fn count_filled(&mut self, order_id: Uuid, total: Amount) {
+        let Some(order) = self.orders.get(&order_id) else { return };
+        if order.is_thought_over() {
+            let mut order = Box::new(order.clone());
+            order.fill(total);
+            return self.swap_order(order_id, Some(order));
+        }
+        let before = order.filled();
+        self.set_filled(order_id, total);
+        self.trail.push(Undo::Filled(order_id, before));
+    }
+
+    /// Sets how much of an order is filled, where nothing else of it changes.
+    pub(crate) fn set_filled(&mut self, order_id: Uuid, filled: Amount) {
+        let Some(order) = self.orders.get_mut(&order_id) else { return };
+        let was_open = order.status().is_open();
+        order.set_filled(filled);
+        match (was_open, order.status().is_open()) {
+            (true, false) => self.open.remove(&order_id),
+            (false, true) => self.open.insert(order_id),
+            _ => false,
+        };
+    }
+
     /// Puts an order in, or takes it out, and leaves in the trail what was there.
     pub(crate) fn swap_order(&mut self, order_id: Uuid, order: Option<Box<Order>>) {
         let before = self.orders.get(&order_id).cloned().map(Box::new);
         self.put_order(order_id, order);
-        self.trail.rest.push(Undo::Order(order_id, before));
+        self.trail.push(Undo::Order(order_id, before));
     }
 
     pub(crate) fn put_order(&mut self, order_id: Uuid, order: Option<Box<Order>>) {

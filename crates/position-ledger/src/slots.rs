@@ -42,22 +42,29 @@ pub(crate) struct Slot {
     pub(crate) is_linked: bool,
     /// The shares in it.
     pub(crate) desks: Vec<u32>,
-    /// The balance it settles in.
+    /// The balances it moves.
     #[serde(skip)]
-    pub(crate) settlement: Hint,
+    pub(crate) hints: Hints,
 }
 
-/// A number that was looked up once, to be checked before it is used; no part of the state.
+/// Numbers of balances that were looked up by name once; no part of the state.
+///
+/// What takes a balance back takes the hints at it back as well.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Hint(pub(crate) Option<u32>);
+pub(crate) struct Hints {
+    /// That of the settlement currency.
+    pub(crate) settlement: Option<u32>,
+    /// That of the last fee in another currency.
+    pub(crate) fee: Option<u32>,
+}
 
-impl PartialEq for Hint {
+impl PartialEq for Hints {
     fn eq(&self, _other: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Hint {}
+impl Eq for Hints {}
 
 /// Who wanted a trade.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +86,14 @@ pub(crate) struct Track {
     pub(crate) last: (Timestamp, u64),
     /// When something last happened to it.
     pub(crate) active: Timestamp,
+}
+
+impl Track {
+    /// The track with one more operation at its end; none for one that is late.
+    #[inline]
+    pub(crate) fn next(&self, key: (Timestamp, u64), at: Timestamp) -> Option<Self> {
+        (key >= self.last).then(|| Self { last: key, active: at.max(self.active) })
+    }
 }
 
 /// One step in the history of a slot.
@@ -111,6 +126,11 @@ impl Ops {
 
     pub(crate) fn insert(&mut self, place: usize, op: Op) {
         self.0.insert(place, packed(op));
+    }
+
+    /// Removes the last step.
+    pub(crate) fn pop(&mut self) {
+        self.0.truncate(self.0.len().saturating_sub(1));
     }
 
     pub(crate) fn remove(&mut self, place: usize) {

@@ -12,7 +12,7 @@ use backstop_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
-use crate::change::Undo;
+use crate::change::{Trail, Undo};
 use crate::error::{AmountError, AppendError, Invalid};
 use crate::fill::{LotChoice, Side};
 use crate::instrument::Instrument;
@@ -101,13 +101,13 @@ pub(crate) struct Load {
     pub(crate) lots: Vec<Lot>,
 }
 
-/// Takes what undoes a change of one position, unless nobody needs it.
+/// Takes what undoes a change of the slot that was booked last, unless nobody needs it.
 #[derive(Debug)]
-pub(crate) struct Sink<'a>(Option<(&'a mut Vec<Undo>, u32)>);
+pub(crate) struct Sink<'a>(Option<(&'a mut Trail, u32)>);
 
 impl<'a> Sink<'a> {
-    pub(crate) const fn of(undo: &'a mut Vec<Undo>, slot: u32) -> Self {
-        Self(Some((undo, slot)))
+    pub(crate) const fn of(trail: &'a mut Trail, slot: u32) -> Self {
+        Self(Some((trail, slot)))
     }
 
     /// For a state that is thrown away when something fails.
@@ -116,8 +116,15 @@ impl<'a> Sink<'a> {
     }
 
     pub(crate) fn keep(&mut self, undo: impl FnOnce(u32) -> Undo) {
-        if let Some((all, slot)) = &mut self.0 {
-            all.push(undo(*slot));
+        if let Some((trail, slot)) = &mut self.0 {
+            trail.push(undo(*slot));
+        }
+    }
+
+    /// Keeps what a fee was, by its place.
+    fn keep_fee(&mut self, place: usize, before: Amount) {
+        if let Some((trail, _)) = &mut self.0 {
+            trail.keep_fee(place, before);
         }
     }
 }
@@ -204,7 +211,7 @@ impl State {
         };
         let sum = held.checked_add(fee).map_err(of("fee"))?;
         let before = std::mem::replace(held, sum);
-        sink.keep(|slot| Undo::Fee(slot, place, before));
+        sink.keep_fee(place, before);
         Ok(())
     }
 
