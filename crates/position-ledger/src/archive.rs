@@ -310,18 +310,15 @@ const SYNTHETIC: u8 = 2;
 fn write(chunk: &mut Chunk, key: &Key, booking: &Booking<'_>, fill: &Fill) {
     chunk.extend_from_slice(key.bytes());
     let foreign = fill.fee_currency.as_ref().filter(|currency| *currency != booking.settlement);
-    let flags = [
-        (fill.side == Side::Sell, flag::SELL),
-        (fill.source != Source::Stream, flag::FOUND),
-        (!fill.order_id.is_nil(), flag::ORDER),
-        (!fill.fee.is_zero(), flag::FEE),
-        (foreign.is_some(), flag::FOREIGN_FEE),
-        (fill.cost.is_some(), flag::COST),
-        (booking.slot.is_some(), flag::SLOT),
-        (booking.share.is_some(), flag::SHARE),
-    ];
-    let flags =
-        flags.into_iter().fold(0, |all, (is_set, flag)| if is_set { all | flag } else { all });
+    let bit = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    let flags = bit(fill.side == Side::Sell, flag::SELL)
+        | bit(fill.source != Source::Stream, flag::FOUND)
+        | bit(!fill.order_id.is_nil(), flag::ORDER)
+        | bit(!fill.fee.is_zero(), flag::FEE)
+        | bit(foreign.is_some(), flag::FOREIGN_FEE)
+        | bit(fill.cost.is_some(), flag::COST)
+        | bit(booking.slot.is_some(), flag::SLOT)
+        | bit(booking.share.is_some(), flag::SHARE);
     let mut writer = Writer::new();
     writer.u8(flags).numbers(booking.sequence, folded(booking.at.as_millis()));
     if flags & flag::ORDER != 0 {

@@ -17,7 +17,7 @@ use crate::order::Order;
 use crate::places::check_leg;
 use crate::posting::{Posting, desk_of};
 use crate::rules::{Method, Sequencing};
-use crate::settling::Sums;
+use crate::settling::Moved;
 use crate::slots::{Amended, Desk, Op, Track};
 use crate::state::{Birth, Choice, Sink, State, Trade, Traded, of};
 
@@ -307,12 +307,12 @@ impl Books {
         (key, fill): (&Key, &Fill),
         (pair, slot, share): (u32, u32, Option<u32>),
     ) -> Result<Place, AppendError> {
-        let held = self.pairs.get(index(pair));
+        let held = self.pair(pair);
         let terms = held.and_then(|pair| self.instruments.at(pair.instrument));
         let Some((held, terms)) = held.zip(terms).filter(|_| self.fills.has_room()) else {
             return Err(AppendError::Full);
         };
-        let slot = (held.legs.first() != Some(&slot)).then_some(slot);
+        let slot = (held.legs.first() != Some(slot)).then_some(slot);
         let settlement = terms.settlement();
         let booking = Booking { slot, share, sequence, at: entry.at, settlement };
         let Some(place) = self.fills.push(key, &booking, fill) else {
@@ -360,13 +360,14 @@ impl Books {
         self.trail.booked.push(Booked::before(number, slot));
         slot.track = Track { last: key, active: deal.at.max(slot.track.active) };
         slot.ops.push(Op::Fill(place));
-        let (before, is_share) = (Sums::of(&slot.state), slot.main.is_some());
+        let (before, is_share) = (slot.state.holding, slot.main.is_some());
         let mut sink = Sink::of(&mut self.trail, number);
         slot.state.deal((terms, is_share), deal, &mut sink)?;
         if is_share {
             return Ok(());
         }
-        self.settle(number, &before, &[(deal.fee_currency, deal.fee)], instrument)
+        let moved = Moved::by_trade(&before, &slot.state.holding).map_err(of("balance"))?;
+        self.settle(number, &moved, &[(deal.fee_currency, deal.fee)], instrument)
     }
 
     /// Puts an operation into the history of a slot, and tells whether it is the last one.

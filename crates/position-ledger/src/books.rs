@@ -17,9 +17,10 @@ use crate::journal::{Checkpoint, Digest};
 use crate::money::{Adjustment, Balance};
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::order::{Order, Status};
+use crate::pairs::{Pair, Pairs};
 use crate::position::Position;
 use crate::rules::Contract;
-use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot, Told};
+use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Slot, Told};
 
 /// Positions, balances, orders and fills at one point of a journal.
 ///
@@ -31,8 +32,7 @@ pub struct Books {
     pub(crate) instruments: Arc<Instruments>,
     pub(crate) head: Checkpoint,
     /// An account with an instrument, found by name once, then by number.
-    pub(crate) pairs: Vec<Pair>,
-    pub(crate) pair_numbers: HashMap<(Account, InstrumentId), u32>,
+    pub(crate) pairs: Pairs,
     /// The positions of all pairs and legs, and beside each those of the desks that share in it.
     pub(crate) slots: Vec<Slot>,
     pub(crate) balances: Vec<BalanceSlot>,
@@ -65,7 +65,6 @@ impl Clone for Books {
             instruments: Arc::clone(&self.instruments),
             head: self.head,
             pairs: self.pairs.clone(),
-            pair_numbers: self.pair_numbers.clone(),
             slots: self.slots.clone(),
             balances: self.balances.clone(),
             balance_numbers: self.balance_numbers.clone(),
@@ -120,8 +119,7 @@ impl Books {
         Self {
             instruments,
             head: Checkpoint::START,
-            pairs: Vec::new(),
-            pair_numbers: HashMap::new(),
+            pairs: Pairs::default(),
             slots: Vec::new(),
             balances: Vec::new(),
             balance_numbers: HashMap::new(),
@@ -187,8 +185,8 @@ impl Books {
 
     /// All positions, sorted by account, instrument and leg.
     pub fn positions(&self) -> Vec<Position<'_>> {
-        let numbers = self.pairs.iter().flat_map(|pair| &pair.legs);
-        let mut positions: Vec<_> = numbers.filter_map(|number| self.view(*number)).collect();
+        let numbers = self.pairs.iter().flat_map(|pair| pair.legs.iter());
+        let mut positions: Vec<_> = numbers.filter_map(|number| self.view(number)).collect();
         positions.sort_unstable_by_key(|position| {
             (position.account(), position.instrument().id(), position.leg())
         });
@@ -227,9 +225,8 @@ impl Books {
         instrument: &InstrumentId,
     ) -> Result<Amount, AmountError> {
         let pair = self.pair_number(account, instrument).and_then(|pair| self.pair(pair));
-        let legs = pair.map(|pair| pair.legs.as_slice()).unwrap_or_default();
-        legs.iter()
-            .filter_map(|leg| self.slot(*leg))
+        let legs = pair.into_iter().flat_map(|pair| pair.legs.iter());
+        legs.filter_map(|leg| self.slot(leg))
             .try_fold(Amount::ZERO, |sum, slot| sum.checked_add(slot.state.holding.quantity))
     }
 
@@ -402,11 +399,11 @@ impl Books {
     }
 
     pub(crate) fn pair_number(&self, account: &Account, instrument: &InstrumentId) -> Option<u32> {
-        self.pair_numbers.get(&Names(account, instrument)).copied()
+        self.pairs.number(account, instrument)
     }
 
     pub(crate) fn pair(&self, number: u32) -> Option<&Pair> {
-        self.pairs.get(index(number))
+        self.pairs.get(number)
     }
 
     pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
@@ -415,13 +412,13 @@ impl Books {
 
     /// The position of a pair with that leg.
     pub(crate) fn leg_number(&self, pair: u32, leg: Option<&LegId>) -> Option<u32> {
-        let mut legs = self.pair(pair)?.legs.iter().copied();
+        let mut legs = self.pair(pair)?.legs.iter();
         legs.find(|number| self.slot(*number).is_some_and(|slot| slot.leg.as_ref() == leg))
     }
 
     /// The position of a kept fill: none when all of it was void before it came.
     pub(crate) fn slot_of(&self, kept: &Kept) -> Option<u32> {
-        kept.slot.or_else(|| self.pair(kept.pair)?.legs.first().copied())
+        kept.slot.or_else(|| self.pair(kept.pair)?.legs.first())
     }
 
     pub(crate) fn balance_number(&self, account: &Account, currency: &Currency) -> Option<u32> {

@@ -206,17 +206,15 @@ impl Books {
     fn drop_last(&mut self, undo: &Undo) {
         match undo {
             Undo::PairAdded => {
-                if let Some(pair) = self.pairs.pop() {
-                    self.pair_numbers.remove(&(pair.account, pair.id));
-                }
+                self.pairs.pop();
             }
             Undo::SlotAdded => {
                 let Some(slot) = self.slots.pop() else { return };
-                let list = match slot.main {
-                    Some(main) => self.slots.get_mut(index(main)).map(|main| &mut main.desks),
-                    None => self.pairs.get_mut(index(slot.pair)).map(|pair| &mut pair.legs),
-                };
-                list.and_then(Vec::pop);
+                if let Some(main) = slot.main {
+                    self.slots.get_mut(index(main)).and_then(|main| main.desks.pop());
+                } else if let Some(pair) = self.pairs.get_mut(slot.pair) {
+                    pair.legs.pop();
+                }
             }
             _ => {
                 if let Some(slot) = self.balances.pop() {

@@ -94,7 +94,7 @@ impl Books {
         let pairs = self.pairs.iter().filter(|pair| {
             pair.id == *terms.id() && account.is_none_or(|account| pair.account == *account)
         });
-        let legs = pairs.flat_map(|pair| pair.legs.iter().map(|number| (&pair.account, *number)));
+        let legs = pairs.flat_map(|pair| pair.legs.iter().map(|number| (&pair.account, number)));
         let slots =
             legs.filter_map(|(account, number)| Some((account, number, self.slot(number)?)));
         let mut slots: Vec<_> =

@@ -20,7 +20,7 @@ use crate::lots::Parts;
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::position::Figures;
 use crate::rules::Sequencing;
-use crate::settling::Sums;
+use crate::settling::Moved;
 use crate::slots::{Deed, Op, What};
 use crate::state::{Birth, Holding, Sink, State, Trade, of};
 
@@ -80,13 +80,13 @@ impl Books {
             let (pair, is_main) = (slot.pair, slot.main.is_none());
             let fees = if is_main { changed(&slot.state.fees, &state.fees)? } else { Vec::new() };
             let old = std::mem::replace(&mut slot.state, state);
-            let before = Sums::of(&old);
+            let moved = Moved::between(&old, &slot.state).map_err(of("balance"))?;
             self.trail.push(Undo::State(number, Box::new(old)));
             if let (true, Some(instrument)) = (is_main, self.pair(pair).map(|pair| pair.instrument))
             {
                 let fees: Vec<_> =
                     fees.iter().map(|(currency, fee)| (Some(currency), *fee)).collect();
-                self.settle(number, &before, &fees, instrument)?;
+                self.settle(number, &moved, &fees, instrument)?;
             }
         }
         Ok(())

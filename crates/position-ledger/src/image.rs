@@ -20,7 +20,8 @@ use crate::journal::{Digest, Image, Journal, Terms};
 use crate::money::Adjustment;
 use crate::name::InstrumentId;
 use crate::order::Order;
-use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Pair, Slot, Told};
+use crate::pairs::Pair;
+use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Slot, Told};
 
 /// The form of an image; every change of what the books keep raises it, and the test `forms` keeps a fixture of it.
 const VERSION: u16 = 6;
@@ -75,7 +76,7 @@ impl Books {
         let Chunks { full, last } = self.fills.chunks();
         let parts = Parts {
             terms,
-            pairs: self.pairs.clone(),
+            pairs: self.pairs.rows().to_vec(),
             slots: self.slots.clone(),
             balances: self.balances.clone(),
             orders: self.orders().into_iter().cloned().collect(),
@@ -117,11 +118,10 @@ impl Books {
         let mut books = Self::over(Arc::clone(instruments));
         books.head = image.checkpoint;
         books.fills = fills;
-        for (number, mut pair) in (0..).zip(parts.pairs) {
+        for mut pair in parts.pairs {
             // Numbers of instruments are those of this run.
             let Some(instrument) = instruments.number(&pair.id) else { return Ok(None) };
             pair.instrument = instrument;
-            books.pair_numbers.insert((pair.account.clone(), pair.id.clone()), number);
             books.pairs.push(pair);
         }
         for (number, slot) in (0..).zip(parts.balances) {

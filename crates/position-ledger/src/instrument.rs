@@ -24,19 +24,21 @@ use crate::wide;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+// In the order of the fields: what every fill reads comes first, in one line of memory.
+#[repr(C)]
 pub struct Instrument {
-    id: InstrumentId,
-    contract: Contract,
-    base: Option<Currency>,
-    quote: Currency,
-    settlement: Currency,
-    price_step: Amount,
-    lot_step: Amount,
     multiplier: Amount,
+    settlement: Currency,
     fee_places: u32,
+    contract: Contract,
     method: Method,
     mode: Mode,
     sequencing: Sequencing,
+    id: InstrumentId,
+    base: Option<Currency>,
+    quote: Currency,
+    price_step: Amount,
+    lot_step: Amount,
 }
 
 impl Instrument {

@@ -110,6 +110,7 @@ pub mod money;
 mod compact;
 mod index;
 mod archive;
+mod pairs;
 mod slots;
 mod books;
 mod posting;

@@ -6,8 +6,9 @@ use crate::change::{Undo, index};
 use crate::error::{AppendError, Invalid};
 use crate::instrument::Instrument;
 use crate::name::{Account, InstrumentId, LegId};
+use crate::pairs::{Legs, Pair};
 use crate::rules::Mode;
-use crate::slots::{Desk, Hints, Ops, Pair, Slot, Track};
+use crate::slots::{Desk, Hints, Ops, Slot, Track};
 use crate::state::State;
 
 impl Books {
@@ -31,12 +32,9 @@ impl Books {
         id: &InstrumentId,
         instrument: u32,
     ) -> u32 {
-        let number = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
-        let (account, id) = (account.clone(), id.clone());
-        self.pair_numbers.insert((account.clone(), id.clone()), number);
-        self.pairs.push(Pair { account, id, instrument, legs: Vec::new() });
         self.trail.push(Undo::PairAdded);
-        number
+        let (account, id) = (account.clone(), id.clone());
+        self.pairs.push(Pair { account, id, instrument, legs: Legs::default() })
     }
 
     /// The position of an account in an instrument, made if there is none.
@@ -53,11 +51,16 @@ impl Books {
 
     /// The position of a leg that was checked with the entry.
     pub(crate) fn slot_at(&mut self, pair: u32, leg: Option<&LegId>) -> Result<u32, AppendError> {
-        if let Some(number) = self.leg_number(pair, leg) {
+        // Without a leg it is netted, and then it is the only one.
+        let found = match leg {
+            None => self.pair(pair).and_then(|pair| pair.legs.first()),
+            Some(_) => self.leg_number(pair, leg),
+        };
+        if let Some(number) = found {
             return Ok(number);
         }
         let number = self.add_slot(pair, leg.cloned(), None, Desk::default());
-        if let Some(pair) = self.pairs.get_mut(index(pair)) {
+        if let Some(pair) = self.pairs.get_mut(pair) {
             pair.legs.push(number);
         }
         self.catch_up_on_actions(number)?;

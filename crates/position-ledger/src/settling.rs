@@ -10,44 +10,33 @@ use crate::rules::Contract;
 use crate::slots::Hints;
 use crate::state::{Holding, State, of};
 
-/// The sums of a position that balances follow.
+/// What a position moved, which balances follow.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sums {
-    holding: Holding,
-    carried: Amount,
-    income: Amount,
-}
-
-/// What the balance of settlement gets.
-#[derive(Clone, Copy, Debug)]
-struct Moved {
+pub(crate) struct Moved {
     gain: Amount,
     income: Amount,
-    /// Nothing unless the base currency changes hands.
-    invested: Amount,
+    cash: Amount,
+    quantity: Amount,
 }
 
-impl Sums {
-    pub(crate) const fn of(state: &State) -> Self {
-        Self { holding: state.holding, carried: state.carried, income: state.income }
-    }
-
-    /// What moved since `before`.
+impl Moved {
+    /// By a trade, which moves no income, and cash is all that flows.
     #[inline]
-    fn less(&self, before: &Self, is_spot: bool) -> Result<Moved, AmountError> {
-        let gain = self.holding.realized.checked_sub(before.holding.realized)?;
-        let income = self.income.checked_sub(before.income)?;
-        let mut invested = Amount::ZERO;
-        if is_spot {
-            let cash = self.cash()?.checked_sub(before.cash()?)?;
-            invested = gain.checked_sub(cash)?;
-        }
-        Ok(Moved { gain, income, invested })
+    pub(crate) fn by_trade(before: &Holding, after: &Holding) -> Result<Self, AmountError> {
+        Ok(Self {
+            gain: after.realized.checked_sub(before.realized)?,
+            income: Amount::ZERO,
+            cash: after.cash_flow.checked_sub(before.cash_flow)?,
+            quantity: after.quantity.checked_sub(before.quantity)?,
+        })
     }
 
-    /// What moved in cash.
-    fn cash(&self) -> Result<Amount, AmountError> {
-        self.holding.cash_flow.checked_sub(self.carried)
+    /// By anything that made another state of one.
+    pub(crate) fn between(before: &State, after: &State) -> Result<Self, AmountError> {
+        let traded = Self::by_trade(&before.holding, &after.holding)?;
+        let income = after.income.checked_sub(before.income)?;
+        let carried = after.carried.checked_sub(before.carried)?;
+        Ok(Self { income, cash: traded.cash.checked_sub(carried)?, ..traded })
     }
 }
 
@@ -56,19 +45,17 @@ impl Books {
     pub(crate) fn settle(
         &mut self,
         number: u32,
-        before: &Sums,
+        moved: &Moved,
         fees: &[(Option<&Currency>, Amount)],
         instrument: u32,
     ) -> Result<(), AppendError> {
-        let Some(slot) = self.slots.get(index(number)) else { return Ok(()) };
-        let after = Sums::of(&slot.state);
-        let settlement = match slot.hints.settlement {
+        let known = self.slot(number).and_then(|slot| slot.hints.settlement);
+        let settlement = match known {
             Some(settlement) => settlement,
             None => self.settlement_of(number, instrument)?,
         };
         let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
         let is_spot = terms.contract() == Contract::Spot;
-        let moved = after.less(before, is_spot).map_err(of("balance"))?;
         let (mut own, mut has_others) = (Amount::ZERO, false);
         for (currency, fee) in fees {
             if currency.is_none_or(|currency| currency == terms.settlement()) {
@@ -79,12 +66,15 @@ impl Books {
         }
         self.add_money(settlement, Part::RealizedGross, moved.gain)?;
         self.add_money(settlement, Part::Income, moved.income)?;
-        self.add_money(settlement, Part::Invested, moved.invested)?;
         self.add_money(settlement, Part::Fees, own)?;
         if has_others {
             self.settle_fees(number, settlement, fees)?;
         }
-        if is_spot { self.settle_base(number, (before, &after), fees, instrument) } else { Ok(()) }
+        if is_spot {
+            self.settle_spot((number, settlement), moved, fees, instrument)
+        } else {
+            Ok(())
+        }
     }
 
     /// Fees in other currencies than that of settlement.
@@ -115,25 +105,26 @@ impl Books {
         Ok(())
     }
 
-    /// Of a spot pair the base currency changed hands; a fee in it was taken out of the quantity already.
-    fn settle_base(
+    /// Of a spot pair both currencies changed hands; a fee in the base currency was taken out of the quantity already.
+    fn settle_spot(
         &mut self,
-        number: u32,
-        (before, after): (&Sums, &Sums),
+        (number, settlement): (u32, u32),
+        moved: &Moved,
         fees: &[(Option<&Currency>, Amount)],
         instrument: u32,
     ) -> Result<(), AppendError> {
+        let invested = moved.gain.checked_sub(moved.cash).map_err(of("balance"))?;
+        self.add_money(settlement, Part::Invested, invested)?;
         let base = self.instruments.at(instrument).and_then(|terms| terms.base().cloned());
         let Some(base) = base else { return Ok(()) };
         let in_kind = fees.iter().filter(|(currency, _)| *currency == Some(&base));
         let fee = in_kind.map(|(_, fee)| *fee).try_fold(Amount::ZERO, Amount::checked_add);
-        let moved = after.holding.quantity.checked_sub(before.holding.quantity);
-        let moved = moved.and_then(|moved| moved.checked_add(fee?)).map_err(of("balance"))?;
-        if moved.is_zero() {
+        let held = fee.and_then(|fee| moved.quantity.checked_add(fee)).map_err(of("balance"))?;
+        if held.is_zero() {
             return Ok(());
         }
         let balance = self.balance_of(number, &base)?;
-        self.add_money(balance, Part::Held, moved)
+        self.add_money(balance, Part::Held, held)
     }
 
     /// The balance in which a position settles, looked up by name once.

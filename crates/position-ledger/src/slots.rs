@@ -14,37 +14,29 @@ use crate::money::Balance;
 use crate::name::{Account, Currency, InstrumentId, LegId, Portfolio, Reference, Strategy, Text};
 use crate::state::State;
 
-/// An account with an instrument: the scope of trade ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pair {
-    pub(crate) account: Account,
-    pub(crate) id: InstrumentId,
-    /// The number of the instrument.
-    pub(crate) instrument: u32,
-    /// Its positions: one, or one per leg.
-    pub(crate) legs: Vec<u32>,
-}
-
 /// One position, or a desk's share of one.
+///
+/// In the order of the fields: what every fill changes comes first, together in three lines of memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
 pub(crate) struct Slot {
-    pub(crate) pair: u32,
-    pub(crate) leg: Option<LegId>,
-    /// The position that it is a share of.
-    pub(crate) main: Option<u32>,
-    pub(crate) desk: Desk,
-    pub(crate) state: State,
-    pub(crate) funding: Amount,
+    pub(crate) track: Track,
     /// All that made it, in the order in which that counts.
     pub(crate) ops: Ops,
-    pub(crate) track: Track,
-    /// Whether a transfer or delivery ties it to other positions.
-    pub(crate) is_linked: bool,
-    /// The shares in it.
-    pub(crate) desks: Vec<u32>,
     /// The balances it moves.
     #[serde(skip)]
     pub(crate) hints: Hints,
+    /// The position that it is a share of.
+    pub(crate) main: Option<u32>,
+    pub(crate) pair: u32,
+    /// Whether a transfer or delivery ties it to other positions.
+    pub(crate) is_linked: bool,
+    pub(crate) state: State,
+    pub(crate) funding: Amount,
+    pub(crate) leg: Option<LegId>,
+    pub(crate) desk: Desk,
+    /// The shares in it.
+    pub(crate) desks: Vec<u32>,
 }
 
 /// Numbers of balances that were looked up by name once; no part of the state.

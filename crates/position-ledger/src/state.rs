@@ -31,20 +31,23 @@ pub(crate) struct Holding {
 }
 
 /// All that follows from the history of a position, and can be derived from it again.
+///
+/// In the order of the fields: what every fill changes comes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
 pub(crate) struct State {
     pub(crate) holding: Holding,
+    pub(crate) fees: Vec<(Currency, Amount)>,
+    /// Trades that made it.
+    pub(crate) trades: u64,
     /// Empty at average cost.
     pub(crate) lots: Lots,
-    pub(crate) fees: Vec<(Currency, Amount)>,
     /// Dividends.
     pub(crate) income: Amount,
     /// Paid out for fractions after a split.
     pub(crate) in_lieu: Amount,
     /// The part of the cash flow that moved no cash: transfers and openings.
     pub(crate) carried: Amount,
-    /// Trades that made it.
-    pub(crate) trades: u64,
 }
 
 /// What is booked like a trade.

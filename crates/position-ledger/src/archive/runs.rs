@@ -8,7 +8,10 @@ use super::key::{Key, Rank};
 
 /// The runs of all positions.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Runs(Vec<[Run; 2]>);
+pub(super) struct Runs {
+    numbers: Vec<Run>,
+    texts: Vec<Run>,
+}
 
 /// Places of rows whose ids rise.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +29,11 @@ impl Runs {
 
     /// Adds a row, if its id is greater than all of its kind.
     pub(super) fn push(&mut self, key: &Key, place: u32) -> bool {
-        if key.pair >= self.0.len() {
-            self.0.resize_with(key.pair.saturating_add(1), Default::default);
+        let runs = self.of_kind_mut(key);
+        if key.pair >= runs.len() {
+            runs.resize_with(key.pair.saturating_add(1), Run::default);
         }
-        let Some(run) = self.run_mut(key).filter(|run| key.rank > run.greatest) else {
+        let Some(run) = runs.get_mut(key.pair).filter(|run| key.rank > run.greatest) else {
             return false;
         };
         run.greatest = key.rank;
@@ -54,7 +58,7 @@ impl Runs {
 
     /// Removes the last row of all, if it is in a run.
     pub(super) fn pop(&mut self, key: &Key, place: u32, rank_of: impl Fn(u32) -> Rank) -> bool {
-        let Some(run) = self.run_mut(key) else { return false };
+        let Some(run) = self.of_kind_mut(key).get_mut(key.pair) else { return false };
         if run.places.pop_if(|last| *last == place).is_none() {
             return false;
         }
@@ -63,12 +67,10 @@ impl Runs {
     }
 
     fn run(&self, key: &Key) -> Option<&Run> {
-        let [numbers, texts] = self.0.get(key.pair)?;
-        Some(if key.is_text { texts } else { numbers })
+        if key.is_text { &self.texts } else { &self.numbers }.get(key.pair)
     }
 
-    fn run_mut(&mut self, key: &Key) -> Option<&mut Run> {
-        let [numbers, texts] = self.0.get_mut(key.pair)?;
-        Some(if key.is_text { texts } else { numbers })
+    fn of_kind_mut(&mut self, key: &Key) -> &mut Vec<Run> {
+        if key.is_text { &mut self.texts } else { &mut self.numbers }
     }
 }
