@@ -403,7 +403,7 @@ impl Books {
     }
 
     pub(crate) fn pair(&self, number: u32) -> Option<&Pair> {
-        self.pairs.get(number)
+        self.pairs.at(number)
     }
 
     pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {

@@ -212,7 +212,7 @@ impl Books {
                 let Some(slot) = self.slots.pop() else { return };
                 if let Some(main) = slot.main {
                     self.slots.get_mut(index(main)).and_then(|main| main.desks.pop());
-                } else if let Some(pair) = self.pairs.get_mut(slot.pair) {
+                } else if let Some(pair) = self.pairs.at_mut(slot.pair) {
                     pair.legs.pop();
                 }
             }

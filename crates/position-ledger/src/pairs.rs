@@ -72,16 +72,16 @@ impl Eq for Pairs {}
 impl Pairs {
     pub(crate) fn number(&self, account: &Account, id: &InstrumentId) -> Option<u32> {
         let is_named = |number: &u32| {
-            self.get(*number).is_some_and(|pair| pair.id == *id && pair.account == *account)
+            self.at(*number).is_some_and(|pair| pair.id == *id && pair.account == *account)
         };
         self.numbers.find(hash(&self.hasher, account, id), is_named).copied()
     }
 
-    pub(crate) fn get(&self, number: u32) -> Option<&Pair> {
+    pub(crate) fn at(&self, number: u32) -> Option<&Pair> {
         self.rows.get(index(number))
     }
 
-    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Pair> {
+    pub(crate) fn at_mut(&mut self, number: u32) -> Option<&mut Pair> {
         self.rows.get_mut(index(number))
     }
 

@@ -60,7 +60,7 @@ impl Books {
             return Ok(number);
         }
         let number = self.add_slot(pair, leg.cloned(), None, Desk::default());
-        if let Some(pair) = self.pairs.get_mut(pair) {
+        if let Some(pair) = self.pairs.at_mut(pair) {
             pair.legs.push(number);
         }
         self.catch_up_on_actions(number)?;
