@@ -4,10 +4,13 @@ mod naive;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use backstop_circuit_breaker::{AfterHalfOpen, Breaker, Permit, Policy, ProbeRule, State};
+use backstop_circuit_breaker::{
+    AfterHalfOpen, Breaker, Event, Permit, Policy, ProbeRule, Rule, State,
+};
 use backstop_clock::{Clock, ManualClock, Timestamp};
 use proptest::{option, prelude::*};
 
@@ -164,6 +167,47 @@ enum Step {
     Open(Option<u64>),
     HalfOpen,
     Expire,
+    Reconfigure(Change),
+}
+
+/// Other thresholds for the same window and the same probes.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    run: Option<u32>,
+    count: Option<u32>,
+    rate_percent: Option<u32>,
+    min_calls: usize,
+    open_ms: u64,
+}
+
+impl Change {
+    fn of(self, rules: &Rules) -> Rules {
+        let most = match rules.window {
+            Some(Window::Count(size)) => size,
+            _ => 9,
+        };
+        let has_window = rules.window.is_some();
+        let is_rated = rules.probe_rule == ProbeRule::Rate;
+        // Probes that are judged by rates need one.
+        let rate_percent = self.rate_percent.or(rules.rate_percent.filter(|_| is_rated));
+        let has_rule = self.count.is_some() || rate_percent.is_some() || self.run.is_some();
+        Rules {
+            run: self.run.or((!has_window || !has_rule).then_some(2)),
+            count: self.count.filter(|_| has_window).map(|n| n.min(u32::try_from(most).unwrap())),
+            rate_percent: rate_percent.filter(|_| has_window),
+            min_calls: if has_window { self.min_calls.min(most) } else { 1 },
+            open_ms: self.open_ms,
+            doubles_to_ms: rules.doubles_to_ms.map(|limit| limit.max(self.open_ms)),
+            ..rules.clone()
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let rules = (option::of(1..5_u32), option::of(1..9_u32), option::of(percent()));
+    (rules, 1..9_usize, 0..20_u64).prop_map(|((run, count, rate_percent), min_calls, open_ms)| {
+        Change { run, count, rate_percent, min_calls, open_ms }
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -186,6 +230,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => option::of(0..30_u64).prop_map(Step::Open),
         1 => Just(Step::HalfOpen),
         2 => Just(Step::Expire),
+        1 => change().prop_map(Step::Reconfigure),
     ]
 }
 
@@ -250,7 +295,7 @@ fn by_hand(step: Step, breaker: &Breaker, clock: &ManualClock, model: &mut Model
             breaker.expire(now);
             model.expire(ms);
         }
-        Step::Admit | Step::Calm(_) | Step::End(..) => unreachable!(),
+        Step::Reconfigure(_) | Step::Admit | Step::Calm(_) | Step::End(..) => unreachable!(),
     }
 }
 
@@ -261,8 +306,18 @@ proptest! {
     fn it_does_what_the_rules_say(rules in rules(), steps in prop::collection::vec(step(), 1..150)) {
         let clock = ManualClock::new(Timestamp::EPOCH);
         let now = || clock.instant();
-        let breaker = Breaker::starting(rules.policy(), now()).unwrap();
-        let mut model = Model::new(rules);
+        let told = Arc::new(Mutex::new([0_u64; 4]));
+        let heard = Arc::clone(&told);
+        let breaker = Breaker::starting(rules.policy(), now()).unwrap().with_listener(move |_, event| {
+            if let Event::Threshold { rule, .. } = event {
+                let rules = [
+                    Rule::ConsecutiveFailures, Rule::FailureCount, Rule::FailureRate, Rule::SlowRate,
+                ];
+                heard.lock().unwrap()[rules.iter().position(|one| one == rule).unwrap()] += 1;
+            }
+        });
+        let mut rules = rules;
+        let mut model = Model::new(rules.clone());
         let mut permits: Vec<(Permit<&Breaker>, Held)> = Vec::new();
         for step in steps {
             let calls = match step {
@@ -289,6 +344,11 @@ proptest! {
                     end(permit, held, how, &clock, &mut model);
                 }
                 Step::Admit | Step::Calm(_) | Step::End(..) => {}
+                Step::Reconfigure(change) => {
+                    rules = change.of(&rules);
+                    breaker.reconfigure(rules.policy()).unwrap();
+                    model.reconfigure(rules.clone());
+                }
                 step => by_hand(step, &breaker, &clock, &mut model),
             }
             let counts = breaker.counts(now);
@@ -296,6 +356,7 @@ proptest! {
             prop_assert_eq!((breaker.state(), breaker.open_attempt()), (model.state, model.reopenings()));
             prop_assert_eq!((counts.success, counts.failure, counts.slow), (success, failure, slow));
             prop_assert_eq!(u64::from(counts.consecutive_failures), run);
+            prop_assert_eq!(*told.lock().unwrap(), model.thresholds);
             let totals = breaker.totals();
             prop_assert_eq!((totals.opened, totals.stale), (model.opened, model.stale));
             prop_assert_eq!(totals.reclaimed, model.reclaimed);

@@ -39,6 +39,9 @@ pub(crate) struct Model {
     pub(crate) opened: u64,
     pub(crate) stale: u64,
     pub(crate) reclaimed: u64,
+    /// Which of the four rules were told since the counts started, and how often in all.
+    told: [bool; 4],
+    pub(crate) thresholds: [u64; 4],
 }
 
 impl Model {
@@ -57,7 +60,14 @@ impl Model {
             opened: 0,
             stale: 0,
             reclaimed: 0,
+            told: [false; 4],
+            thresholds: [0; 4],
         }
+    }
+
+    /// Other thresholds for the same window; they are looked at with the next verdict.
+    pub(crate) fn reconfigure(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     pub(crate) fn in_flight(&self) -> u64 {
@@ -85,6 +95,7 @@ impl Model {
             self.frozen = None;
             self.verdicts.clear();
         }
+        self.told = [false; 4];
         self.state = state;
         self.period += 1;
         self.probes.clear();
@@ -197,7 +208,16 @@ impl Model {
             self.verdicts.push(Verdict { at: now.or(Some(self.newest)), failed, slow });
         }
         match self.state {
-            State::Closed if self.trips() => self.open(now),
+            State::Closed | State::MetricsOnly => {
+                let met = self.rules_met();
+                for (rule, _) in met.iter().enumerate().filter(|(_, met)| **met) {
+                    self.thresholds[rule] += u64::from(!self.told[rule]);
+                    self.told[rule] = true;
+                }
+                if self.state == State::Closed && met.contains(&true) {
+                    self.open(now);
+                }
+            }
             State::HalfOpen => {
                 self.release(held);
                 self.judge(now);
@@ -216,7 +236,7 @@ impl Model {
             ProbeRule::AtLeast(needed) => needed.try_into().unwrap(),
             ProbeRule::Rate if left > 0 => return,
             // After the last probe: none is enough to close, or nothing is.
-            ProbeRule::Rate if self.rates_met(&self.verdicts) => usize::MAX,
+            ProbeRule::Rate if self.rates_met(&self.verdicts).contains(&true) => usize::MAX,
             ProbeRule::Rate => 0,
             _ => self.rules.probes,
         };
@@ -227,22 +247,25 @@ impl Model {
         }
     }
 
-    fn trips(&self) -> bool {
+    /// Of the run, the count, the rate of failures, and the rate of slow calls.
+    fn rules_met(&self) -> [bool; 4] {
         let window = self.window(self.newest);
         let (_, failure, _, run) = self.tally(&window);
         let enough = window.len() >= self.rules.min_calls;
-        self.rules.run.is_some_and(|limit| run >= limit.into())
-            || self.rules.count.is_some_and(|limit| failure >= limit.into())
-            || (enough && self.rates_met(&window))
+        let [failed, slow] = self.rates_met(&window);
+        let run = self.rules.run.is_some_and(|limit| run >= limit.into());
+        let count = self.rules.count.is_some_and(|limit| failure >= limit.into());
+        [run, count, enough && failed, enough && slow]
     }
 
-    fn rates_met(&self, verdicts: &[Verdict]) -> bool {
+    fn rates_met(&self, verdicts: &[Verdict]) -> [bool; 2] {
         let (success, failure, slow, _) = self.tally(verdicts);
         let met = |percent: Option<u32>, part: u64| {
-            percent.is_some_and(|limit| part * 100 >= u64::from(limit) * (success + failure))
+            let total = success + failure;
+            percent.is_some_and(|limit| total > 0 && part * 100 >= u64::from(limit) * total)
         };
-        met(self.rules.rate_percent, failure)
-            || met(self.rules.slow.and_then(|(_, rate)| rate), slow)
+        let slow_rate = self.rules.slow.and_then(|(_, rate)| rate);
+        [met(self.rules.rate_percent, failure), met(slow_rate, slow)]
     }
 
     /// The verdicts that a closed breaker judges by at a time.
