@@ -14,7 +14,7 @@ use proptest::sample::Index;
 use super::facts::thousandths;
 use super::model::{Key, Product, Rules};
 use super::wish::{Kind, Wish, rules, wish};
-use super::{Known, Pair, instruments, position};
+use super::{Known, Pair, histories, instruments, position};
 use crate::kit::currency;
 
 fn after(rules: Rules, wishes: &[Wish]) -> Pair {
@@ -57,6 +57,8 @@ fn all_figures(books: &Books) -> Vec<impl PartialEq + std::fmt::Debug + use<>> {
 }
 
 proptest! {
+    #![proptest_config(histories())]
+
     #[test]
     fn every_figure_of_every_kind_of_entry_is_that_of_exact_fractions(
         rules in rules(),

@@ -24,6 +24,7 @@ use backstop_position_ledger::{
     Account, Amount, Books, Currency, Durability, Entry, Fact, Instrument, Instruments, Ledger,
     MemoryJournal, Outcome, Text,
 };
+use proptest::test_runner::Config as ProptestConfig;
 use uuid::Uuid;
 
 use crate::kit::{Desk, amount, currency, instrument_id};
@@ -31,6 +32,13 @@ use crate::model::{self as fractions, Fraction, Name, exact, zero};
 use facts::{Meant, account, hundredths, leg, product, thousandths};
 use model::{Event, Key, Product, Rules, Step, World};
 use wish::{Kind, Wish};
+
+/// Fewer cases than usual, because each is a whole history; the environment may ask for more.
+pub(crate) fn histories() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    let is_asked = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig { cases: if is_asked { usual.cases } else { 48 }, ..usual }
+}
 
 /// A fill of a history: its place there, and what is left of it.
 #[derive(Clone, Debug)]

@@ -14,10 +14,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::Pair;
 use super::facts::{account, leg, product};
 use super::model::Product;
 use super::wish::{Kind, Wish, rules, wish};
+use super::{Pair, histories};
 use crate::kit::{currency, instrument_id};
 
 /// Amounts that nothing can be which has to be above zero.
@@ -341,6 +341,8 @@ impl Pair {
 }
 
 proptest! {
+    #![proptest_config(histories())]
+
     #[test]
     fn what_is_refused_leaves_every_byte_as_it_was(rules in rules(), wishes in vec(wish(), 0..25)) {
         let mut pair = Pair::new(rules);
