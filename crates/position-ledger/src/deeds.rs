@@ -203,17 +203,27 @@ impl Books {
                 self.link(slot);
             }
         }
-        if in_order {
-            let states = slots.iter().copied();
-            let mut states: Vec<_> = states
-                .filter_map(|number| Some((number, self.slot(number)?.state.clone())))
-                .collect();
-            for slot in slots.iter().copied() {
-                self.run(&mut states, slot, Op::Deed(number), &mut |_| ())?;
+        for slot in slots.iter().copied() {
+            if in_order {
+                self.run_at_end(slot, Op::Deed(number))?;
+            } else {
+                self.rederive(slot)?;
             }
-            return self.install(states);
         }
-        slots.iter().copied().try_for_each(|slot| self.rederive(slot))
+        Ok(())
+    }
+
+    /// Runs an operation on its slot and on those that it ties to it; on them alone, since it may concern very many.
+    fn run_at_end(&mut self, slot: u32, op: Op) -> Result<(), AppendError> {
+        let ends = self.ends_of(op, slot);
+        if ends.first() != Some(&slot) {
+            return Ok(());
+        }
+        let states =
+            ends.iter().filter_map(|number| Some((*number, self.slot(*number)?.state.clone())));
+        let mut states: Vec<_> = states.collect();
+        self.run(&mut states, slot, op, &mut |_| ())?;
+        self.install(states)
     }
 
     fn link(&mut self, number: u32) {

@@ -110,7 +110,7 @@ impl Books {
     }
 
     /// The positions and shares that an operation of a slot ties together, first that which it is run from.
-    fn ends_of(&self, op: Op, slot: u32) -> Vec<u32> {
+    pub(crate) fn ends_of(&self, op: Op, slot: u32) -> Vec<u32> {
         let deed = match op {
             Op::Deed(number) => self.deeds.get(index(number)),
             Op::Fill(_) => None,
@@ -157,11 +157,9 @@ impl Books {
             };
             ops.extend(slot.ops.iter().map(|op| (self.op_key(op, terms), *number, op)));
         }
-        // Deeds of one entry in the order in which they were done, whichever slot this began with.
-        ops.sort_by_key(|(key, _, op)| {
-            let deed = if let Op::Deed(number) = op { Some(*number) } else { None };
-            (*key, deed)
-        });
+        // What one entry did to several legs in the order of their names, whichever slot this began with, and whichever of
+        // them was known first.
+        ops.sort_by_key(|(key, number, _)| (*key, self.slot(*number).map(|slot| &slot.leg)));
         for (_, number, op) in ops {
             self.run(&mut states, number, op, watch)?;
         }
