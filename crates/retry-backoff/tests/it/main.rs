@@ -45,6 +45,9 @@ mod scenarios;
 #[cfg(not(loom))]
 mod scripted_run;
 #[cfg(test)]
+#[cfg(not(loom))]
+mod whole_runs;
+#[cfg(test)]
 #[cfg(all(not(loom), feature = "serde"))]
 mod written;
 #[cfg(test)]

@@ -171,6 +171,35 @@ fn chance(case: &Value) -> Box<dyn rand::Rng> {
     if draws.is_array() { Box::new(Draws::of(draws)) } else { Box::new(StdRng::seed_from_u64(7)) }
 }
 
+/// What can be seen of a run from outside.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Seen {
+    pub(crate) starts_ms: Vec<u64>,
+    pub(crate) runs: usize,
+    pub(crate) asked: usize,
+    pub(crate) stop: &'static str,
+    pub(crate) ended_ms: u64,
+    pub(crate) tokens: Option<f64>,
+}
+
+/// Plays a case that expects nothing.
+pub(crate) fn observe(case: &Value) -> Outcome<Seen> {
+    let (played, mut rng) = (Loop::of(case)?, chance(case));
+    let (token, handle) = (StopToken::default(), Handle::new());
+    let news = news(case, &token, &handle)?;
+    let task = played.run(&token, &handle, &mut *rng);
+    let ended = played.sim.block_on_with(task, None, news).unwrap();
+    let (_, stop) = names(&played.trace, &ended)?;
+    Ok(Seen {
+        starts_ms: played.trace.starts_ms(),
+        runs: played.trace.keys.borrow().len(),
+        asked: played.trace.asked.get(),
+        stop,
+        ended_ms: played.sim.ms(),
+        tokens: played.tokens(),
+    })
+}
+
 pub(crate) fn run(case: &Value) -> Outcome<()> {
     let (played, mut rng) = (Loop::of(case)?, chance(case));
     let (token, handle) = (StopToken::default(), Handle::new());
