@@ -56,7 +56,8 @@ const STATES: [State; 6] = [
 
 /// Counts an event and shows the state; for [`Breaker::with_listener`].
 ///
-/// The breaker itself tells its state, so listeners of two threads cannot leave an older one.
+/// The breaker itself tells its state, and is asked again once it is shown: so listeners of two
+/// threads cannot leave an older one.
 pub fn observe(name: &str, breaker: &Breaker, event: &Event) {
     let name = name.to_owned();
     match event {
@@ -64,7 +65,7 @@ pub fn observe(name: &str, breaker: &Breaker, event: &Event) {
             let (from, to) = (from.to_string(), to.to_string());
             let labels = [("breaker", name.clone()), ("from", from), ("to", to)];
             counter!("circuit_breaker_transitions_total", &labels).increment(1);
-            show_state(&name, breaker.state());
+            show_state(&name, breaker);
         }
         Event::Threshold { rule, .. } => {
             let labels = [("breaker", name), ("rule", rule.to_string())];
@@ -102,7 +103,7 @@ pub fn publish(name: &str, breaker: &Breaker, now: impl Fn() -> Instant) {
     gauge!("circuit_breaker_probes_in_flight", &label).set(breaker.probes_in_flight());
     let left = breaker.open_left(now).unwrap_or_default();
     gauge!("circuit_breaker_open_seconds", &label).set(left.as_secs_f64());
-    show_state(name, breaker.state());
+    show_state(name, breaker);
 }
 
 /// Shows how many calls run and wait, and how many did not get in.
@@ -121,10 +122,17 @@ pub fn publish_bulkhead(name: &str, bulkhead: &crate::bulkhead::Bulkhead) {
     }
 }
 
-fn show_state(name: &str, now: State) {
-    for state in STATES {
-        let labels = [("breaker", name.to_owned()), ("state", state.to_string())];
-        gauge!("circuit_breaker_state", &labels).set(if state == now { 1.0 } else { 0.0 });
+fn show_state(name: &str, breaker: &Breaker) {
+    loop {
+        let now = breaker.state();
+        for state in STATES {
+            let labels = [("breaker", name.to_owned()), ("state", state.to_string())];
+            gauge!("circuit_breaker_state", &labels).set(if state == now { 1.0 } else { 0.0 });
+        }
+        // Who showed a newer one meanwhile may have been written over.
+        if breaker.state() == now {
+            return;
+        }
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use ::tracing::{Level, subscriber};
 use backstop_circuit_breaker::{Breaker, Policy, bulkhead, metrics, tracing};
 use backstop_clock::{Clock, ManualClock, Timestamp};
@@ -75,6 +79,52 @@ fn events_and_totals_become_counters_and_gauges() {
     }
     let states = recorded.names().into_iter().filter(|name| name.contains("_state{")).count();
     assert_eq!(states, 6);
+}
+
+/// Resets the breaker, as another thread may, just before the first gauge of a state is set.
+struct Meddling {
+    recorded: Recorded,
+    breaker: Breaker,
+    has_reset: AtomicBool,
+}
+
+impl Recorder for Meddling {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.recorded.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        if !self.has_reset.swap(true, Ordering::SeqCst) {
+            self.breaker.reset();
+        }
+        self.recorded.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.recorded.register_histogram(key, metadata)
+    }
+}
+
+#[test]
+fn a_state_that_ends_while_it_is_shown_is_not_left_standing() {
+    let breaker = Breaker::new(policy())
+        .unwrap()
+        .with_listener(|breaker, event| metrics::observe("venue", breaker, event));
+    let recorded = Recorded::default();
+    let meddling = Meddling {
+        recorded: recorded.clone(),
+        breaker: breaker.clone(),
+        has_reset: AtomicBool::new(false),
+    };
+    ::metrics::with_local_recorder(&meddling, || breaker.force_open());
+    let state = |state| recorded.value(&format!("circuit_breaker_state{{breaker=venue,{state}}}"));
+    assert_eq!((state("state=closed"), state("state=forced_open")), (Some(1.0), Some(0.0)));
 }
 
 #[test]
