@@ -67,7 +67,7 @@ impl Breaker {
 
     /// Makes one asynchronous call if it is admitted, as [`call`](Self::call) does.
     ///
-    /// Dropping the future releases the permit without a verdict.
+    /// Dropping the future releases the permit without a verdict, unless the thread panics.
     ///
     /// # Errors
     /// The call was rejected, or failed.
@@ -169,7 +169,7 @@ impl<B: Borrow<Breaker>> Permit<B> {
 
     /// Makes the asynchronous call that this permit is for, as [`call`](Self::call) does.
     ///
-    /// Dropping the future releases the permit without a verdict.
+    /// Dropping the future releases the permit without a verdict, unless the thread panics.
     ///
     /// # Errors
     /// The call failed.
