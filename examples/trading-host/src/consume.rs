@@ -199,6 +199,7 @@ impl<D: DeadLetterStore> Consume<D> {
         let now = self.host.clock.now();
         self.inbox.give_up(number);
         self.host.watch.repair(FaultSubject::Event(number), now);
+        self.host.watch.settled(number, now);
         self.hand_on().await?;
         Ok(true)
     }

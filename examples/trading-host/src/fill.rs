@@ -123,6 +123,7 @@ impl Handler for Booking {
             }
         }
         watch.repair(subject, clock.now());
+        watch.settled(raw.position, clock.now());
         self.host.crash_point("booked");
         Ok(())
     }

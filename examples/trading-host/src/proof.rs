@@ -74,6 +74,7 @@ pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
         detect_s_max: times.detect.as_secs_f64(),
         recover_s_max: times.recover.as_secs_f64(),
         consistency_age_s_max: times.consistency.as_secs_f64(),
+        news_age_s_max: times.news.as_secs_f64(),
         breaker: Breaker { opened: breaker.opened, rejected: breaker.rejected },
         dead_letters: letters,
         open_letters: open_letters.to_vec(),
@@ -458,6 +459,7 @@ struct Times {
     detect: Duration,
     recover: Duration,
     consistency: Duration,
+    news: Duration,
 }
 
 /// Joins the venue's faults with what the host saw of them.
@@ -494,9 +496,17 @@ fn times(host: &Host, audit: &Audit, began: Began) -> Times {
         })
         .max()
         .unwrap_or_default();
+    let news = (1_u64..)
+        .zip(&audit.events)
+        .filter(|(_, at)| **at > began.at)
+        .filter_map(|(number, at)| {
+            Some(outside_outages(audit, *at, host.watch.settled_at(number)?))
+        })
+        .max()
+        .unwrap_or_default();
     // Nothing to recover is everything recovered.
     let recovery_rate = if recoverable == 0 { 1.0 } else { share(recovered, recoverable) };
-    Times { recovery_rate, detect, recover, consistency }
+    Times { recovery_rate, detect, recover, consistency, news }
 }
 
 #[expect(clippy::float_arithmetic, reason = "a share for the reader, not an amount")]

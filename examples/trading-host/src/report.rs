@@ -33,6 +33,9 @@ pub struct Report {
     pub recover_s_max: f64,
     /// Longest simulated time from a trade to its booking, outages left out.
     pub consistency_age_s_max: f64,
+    /// Longest simulated time from any event of the venue, those of orders included, to the moment
+    /// at which the books knew of it, outages left out.
+    pub news_age_s_max: f64,
     /// The breaker in front of the venue.
     pub breaker: Breaker,
     /// Messages that could not be handled at once.

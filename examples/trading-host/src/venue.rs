@@ -236,6 +236,9 @@ pub struct Audit {
     /// Trades of which every event was dropped for good.
     #[serde(default)]
     pub dropped_trades: Vec<String>,
+    /// True time of each event, in the order of their numbers.
+    #[serde(default)]
+    pub events: Vec<Timestamp>,
     /// Fees paid by currency.
     pub fees: Vec<(String, Decimal)>,
     /// Every fault that was injected, in that order.

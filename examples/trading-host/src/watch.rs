@@ -18,6 +18,8 @@ struct Seen {
     repaired: BTreeMap<FaultSubject, Timestamp>,
     /// When each trade came into the books.
     booked: BTreeMap<String, Timestamp>,
+    /// When the books had what each event says.
+    settled: BTreeMap<u64, Timestamp>,
     /// Calls that were answered, and calls that failed, only as far as outages need them.
     answered: Vec<Timestamp>,
     refused: Vec<Timestamp>,
@@ -37,6 +39,11 @@ impl Watch {
     /// A trade came into the books.
     pub fn booked(&self, trade_id: &str, at: Timestamp) {
         self.seen.borrow_mut().booked.entry(trade_id.to_owned()).or_insert(at);
+    }
+
+    /// The books have what an event says, or what a comparison knew in its place.
+    pub fn settled(&self, number: u64, at: Timestamp) {
+        self.seen.borrow_mut().settled.entry(number).or_insert(at);
     }
 
     /// The venue answered: ends what refusals began.
@@ -68,6 +75,11 @@ impl Watch {
     /// When a trade came into the books, if this process saw it.
     pub fn booked_at(&self, trade_id: &str) -> Option<Timestamp> {
         self.seen.borrow().booked.get(trade_id).copied()
+    }
+
+    /// When the books had what an event says, if this process saw it.
+    pub fn settled_at(&self, number: u64) -> Option<Timestamp> {
+        self.seen.borrow().settled.get(&number).copied()
     }
 
     /// The first refusal at or after a moment.

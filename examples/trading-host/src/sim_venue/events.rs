@@ -33,6 +33,8 @@ pub(super) struct Hit {
 #[derive(Clone, Debug)]
 struct Row {
     symbol: String,
+    /// True time at which it happened.
+    happened: Timestamp,
     /// By the venue's clock.
     at: Timestamp,
     /// True time from which it is delivered.
@@ -80,8 +82,15 @@ impl EventLog {
         let payload = serde_json::to_vec(event).unwrap_or_default();
         let number = self.head() + 1;
         let fault = self.rates.draw(self.chance, number);
-        let mut row =
-            Row { symbol: symbol.to_owned(), at, visible: now, payload, fault, delivered: false };
+        let mut row = Row {
+            symbol: symbol.to_owned(),
+            happened: now,
+            at,
+            visible: now,
+            payload,
+            fault,
+            delivered: false,
+        };
         if fault == Some(EventFault::Delayed) {
             let delay_ms = self.chance.within(DELAY_MS, "delay_ms", number.to_be_bytes(), 0);
             row.visible = now.saturating_add(Duration::from_millis(delay_ms));
@@ -99,6 +108,11 @@ impl EventLog {
                 fault,
                 sequence: number + u64::from(fault == EventFault::Duplicate),
             })
+    }
+
+    /// When each happened.
+    pub(super) fn times(&self) -> Vec<Timestamp> {
+        self.rows.iter().map(|row| row.happened).collect()
     }
 
     /// Trades that nobody will hear of as an event.

@@ -255,6 +255,7 @@ impl Exchange {
             balances: self.account.balances(),
             fees: self.account.fees(),
             dropped_trades: self.events.dropped_trades(),
+            events: self.events.times(),
             faults: self.faults.clone(),
             outages: self.outages.list(self.now),
             submits: self.submits.clone(),

@@ -33,6 +33,9 @@ fn every_invariant_holds_within_the_limits() {
         assert!(report.recover_s_max < 300.0, "seed {seed}: {}", report.recover_s_max);
         let age = report.consistency_age_s_max;
         assert!(age < 5.0, "seed {seed}: {age}");
+        // What runs out is heard of when the figures are compared.
+        let age = report.news_age_s_max;
+        assert!(age > 0.0 && age < 120.0, "seed {seed}: {age}");
 
         // It was a storm: most kinds of faults befall even a month, and each was met.
         assert!(report.faults_injected.len() >= 14, "{:?}", report.faults_injected);

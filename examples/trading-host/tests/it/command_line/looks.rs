@@ -8,7 +8,7 @@ use super::{host, run, told};
 use crate::stage::{contents, market_until};
 
 /// Every key that a report must have, nested ones after a dot.
-const KEYS: [&str; 49] = [
+const KEYS: [&str; 50] = [
     "seed",
     "market_events",
     "elapsed_ms",
@@ -29,6 +29,7 @@ const KEYS: [&str; 49] = [
     "detect_s_max",
     "recover_s_max",
     "consistency_age_s_max",
+    "news_age_s_max",
     "breaker.opened",
     "breaker.rejected",
     "dead_letters.put",
