@@ -1,4 +1,7 @@
 //! What became of failures: how many led to a result all the same, by component and kind.
+//!
+//! The report tells it at the end, the counter `trading_host_errors_total` of the `metrics` facade
+//! meanwhile.
 
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
@@ -8,6 +11,8 @@ use backstop_error_taxonomy::{
     recovery::Recovery,
     tally::{Over, Rate, Tally},
 };
+
+use metrics::counter;
 
 use crate::{report::Errors as Counted, trouble::DLQ};
 
@@ -30,16 +35,20 @@ impl Errors {
     /// A failure after which the operation came to a result.
     pub fn recovered(&self, kind: Kind, component: Component, now: Timestamp) {
         self.0.borrow_mut().recovered(kind, component, now);
+        count(component, kind, "recovered");
     }
 
     /// A failure after which it did not.
     pub fn failed(&self, kind: Kind, component: Component, now: Timestamp) {
         self.0.borrow_mut().failed(kind, component, now);
+        count(component, kind, "failed");
     }
 
     /// What a recovery came to.
     pub fn record<T>(&self, recovery: &Recovery<T>, now: Timestamp) {
         self.0.borrow_mut().record(recovery, now);
+        let outcome = if recovery.is_recovered() { "recovered" } else { "failed" };
+        count(recovery.component.unwrap_or(Component::SYSTEM), recovery.class.kind(), outcome);
     }
 
     /// By component and kind, where there were any.
@@ -57,4 +66,13 @@ impl Errors {
         }
         counted
     }
+}
+
+fn count(component: Component, kind: Kind, outcome: &'static str) {
+    let labels = [
+        ("component", component.to_string()),
+        ("kind", kind.to_string()),
+        ("outcome", outcome.to_owned()),
+    ];
+    counter!("trading_host_errors_total", &labels).increment(1);
 }

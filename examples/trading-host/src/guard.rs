@@ -9,6 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -125,10 +126,15 @@ impl Guard {
         submitting: Submitting,
         errors: Rc<Errors>,
     ) -> anyhow::Result<Self> {
-        let breaker = Breaker::new(
-            BreakerPolicy::new(OPEN_TIME).with_consecutive_failures(FAILURES_TO_OPEN),
-        )?
-        .with_listener(|_, event| backstop_circuit_breaker::tracing::log("venue", event));
+        let policy = BreakerPolicy::new(OPEN_TIME).with_consecutive_failures(FAILURES_TO_OPEN);
+        let breaker = Breaker::new(policy)?
+            .with_listener(|_, event| backstop_circuit_breaker::tracing::log("venue", event))
+            .with_listener(|breaker, event| {
+                backstop_circuit_breaker::metrics::observe("venue", breaker, event);
+            });
+        let counted = |name: &'static str| {
+            Arc::new(move |event| backstop_retry_backoff::metrics::observe(name, event))
+        };
         let limits = Limits::new(ORDERS_AT_ONCE)
             .with_max_waiting(ORDERS_AT_ONCE)
             .with_max_wait(SUBMIT_TIMEOUT);
@@ -136,9 +142,9 @@ impl Guard {
             clock,
             breaker,
             bulkhead: Bulkhead::new(limits)?,
-            submit: Retry::new(submit_policy())?,
+            submit: Retry::new(submit_policy())?.with_observer(counted("submit")),
             submitting,
-            read: Retry::new(read_policy())?,
+            read: Retry::new(read_policy())?.with_observer(counted("read")),
             chance,
             retries: Cell::default(),
             errors,

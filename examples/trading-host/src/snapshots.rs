@@ -26,6 +26,8 @@ use backstop_position_ledger::{
     },
 };
 
+use metrics::counter;
+
 use crate::{
     alerts::utc,
     host::{Host, Stop},
@@ -245,6 +247,8 @@ impl Snapshots {
         drop(host.accounts.post(now, cause, taken)?);
         // On disk no earlier than the entry: one that is marked is in the journal, too.
         self.store.borrow_mut().mark(kept.checksum, &validation, now)?;
+        let labels = [("kind", kept.kind.as_str()), ("status", validation.status.as_str())];
+        counter!("trading_host_snapshots_total", &labels).increment(1);
         if matches!(validation.status, Status::Alert | Status::Broken) {
             host.meet(Trouble::SnapshotDiffers, None, in_words(kept, &validation));
         }

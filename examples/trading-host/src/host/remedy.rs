@@ -8,6 +8,7 @@ use backstop_error_taxonomy::{
     thresholds::Counted,
 };
 use backstop_position_ledger::{Fact, InstrumentId, Text, action::Subject};
+use metrics::counter;
 
 use super::Host;
 use crate::{
@@ -49,6 +50,8 @@ impl Host {
         if self.is_heard(decision, &recovery, at) {
             let severity = recovery.event.unwrap_or(decision.severity);
             let (name, text) = (case.name, case.text.clone());
+            let labels = [("alert", name), ("severity", severity.as_str())];
+            counter!("trading_host_alerts_total", &labels).increment(1);
             self.alerts.raise(Alert { at, severity, name, text });
         }
         // Resting orders are cancelled now, not when their instrument trades next.

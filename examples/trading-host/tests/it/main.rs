@@ -29,6 +29,8 @@ mod poison_fill;
 #[cfg(test)]
 mod silent_drift;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod halt;
