@@ -1,8 +1,13 @@
 //! Laws that hold for every history, against the ledger itself.
 
+use backstop_position_ledger::action::{Act, Action, Reach, Reference, Split};
 use backstop_position_ledger::fill::{Fill, Side};
 use backstop_position_ledger::journal::{Record, verify};
-use backstop_position_ledger::{Account, Amount, Durability, Entry, Fact, Ledger, Outcome};
+use backstop_position_ledger::rules::Method;
+use backstop_position_ledger::{
+    Account, Amount, Durability, Entry, Fact, Instrument, Instruments, Ledger, MemoryJournal,
+    Outcome,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -120,6 +125,46 @@ proptest! {
         prop_assert!(ledger.append_all(&group, None, Durability::Grouped).is_err());
         prop_assert_eq!(ledger.books(), &books);
         prop_assert_eq!(journal(&ledger), bytes);
+    }
+
+    #[test]
+    fn two_for_one_is_the_same_at_half_the_price(
+        trades in vec(trade(), 2..20),
+        at in any::<prop::sample::Index>(),
+        method in prop_oneof![Just(Method::Average), Just(Method::Fifo), Just(Method::Lifo), Just(Method::Hifo)],
+    ) {
+        let at = at.index(trades.len());
+        let known = || {
+            let contract = Instrument::new(instrument_id("EUR/USD"), currency("USD"), Amount::ONE, Amount::ONE);
+            let contract = contract.unwrap().with_method(method);
+            Instruments::new([contract]).unwrap().with_currency(currency("BNB"))
+        };
+        let open = || Ledger::open(Box::new(MemoryJournal::new()), known()).unwrap();
+        let (mut whole, mut split, mut desk) = (open(), open(), Desk::default());
+        let half = |amount: Amount| amount.mul_div(Amount::ONE, Amount::from_int(2)).unwrap();
+        for (number, trade) in trades.iter().enumerate() {
+            if number == at {
+                let (new, old) = (Amount::from_int(2), Amount::ONE);
+                let act = Act::Split(Split { new, old, in_lieu: None });
+                let (id, instrument) = (Reference::new("s").unwrap(), instrument_id("EUR/USD"));
+                let action = Action { id, instrument, leg: None, reach: Reach::Everyone, act };
+                append(&mut split, &desk.entry(Fact::Acted(action)));
+            }
+            let fill = trade.fill(number);
+            append(&mut whole, &desk.entry(Fact::Filled(fill.clone())));
+            let later = Fill { quantity: Amount::from_int(2 * trade.lots), price: half(fill.price), ..fill.clone() };
+            append(&mut split, &desk.entry(Fact::Filled(if number < at { fill } else { later })));
+        }
+        let view = |ledger: &Ledger| {
+            let position = ledger.books().positions()[0];
+            let sums = [position.realized_gross(), position.open_cost(), position.cash_flow()];
+            let balances: Vec<_> =
+                ledger.books().balances().into_iter().map(|(_, code, held)| (code.clone(), held.total)).collect();
+            (position.quantity(), sums, balances, position.lots().len())
+        };
+        let (one, two) = (view(&whole), view(&split));
+        prop_assert_eq!(Amount::from_int(2).checked_mul(one.0).unwrap(), two.0);
+        prop_assert_eq!((one.1, one.2, one.3), (two.1, two.2, two.3));
     }
 
     #[test]
