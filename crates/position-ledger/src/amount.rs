@@ -69,7 +69,7 @@ impl Amount {
         self.0
     }
 
-    /// The distance from zero in units of 1e-9, if that is whole and below 4.8e15: another form of most amounts.
+    /// The distance from zero in units of 1e-9, if that is whole and fits: another form of most amounts.
     #[inline]
     pub(crate) fn billionths(self) -> Option<u64> {
         arithmetic::coarse(self.0.unsigned_abs())

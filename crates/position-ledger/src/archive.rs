@@ -26,7 +26,7 @@ use crate::compact::{Reader, Writer, folded, unfolded};
 use crate::fill::{Fill, LotChoice, Side, Source};
 use crate::index::Index;
 use crate::name::{Currency, InstrumentId, LegId, Text, TradeId};
-use key::Rank;
+use key::{Id, Rank};
 use runs::Runs;
 
 pub(crate) use key::Key;
@@ -152,22 +152,30 @@ impl Archive {
     }
 
     /// Where the fill of this key is.
-    pub(crate) fn find(&self, key: &Key) -> Option<Place> {
-        if self.runs.is_new(key) {
-            return None;
-        }
-        let is_same = |place: &u32| self.tail(Place(*place)).starts_with(key.bytes());
-        if let Some(place) = self.runs.find(key, |place| self.rank(place)).filter(is_same) {
+    #[inline]
+    pub(crate) fn find(&self, key: &Key<'_>) -> Option<Place> {
+        if self.runs.is_new(key.id) { None } else { self.find_old(key) }
+    }
+
+    /// The same for one that may be known.
+    fn find_old(&self, key: &Key<'_>) -> Option<Place> {
+        let is_same = |place: &u32| key.begins(self.tail(Place(*place)));
+        if let Some(place) = self.runs.find(key.id, |place| self.rank(place)).filter(is_same) {
             return Some(Place(place));
         }
-        let hash = self.hash(key.bytes());
+        let hash = self.hash(key);
         let pending = self.pending.iter().find(|(held, place)| *held == hash && is_same(place));
         let found = pending.map(|(_, place)| *place);
         found.or_else(|| self.index.find(hash, |place| is_same(&place))).map(Place)
     }
 
     /// Keeps a fill that is not there yet; none when there is no [room](Self::has_room).
-    pub(crate) fn push(&mut self, key: &Key, booking: &Booking<'_>, fill: &Fill) -> Option<Place> {
+    pub(crate) fn push(
+        &mut self,
+        key: &Key<'_>,
+        booking: &Booking<'_>,
+        fill: &Fill,
+    ) -> Option<Place> {
         if self.chunks.last().is_none_or(|chunk| chunk.len().saturating_add(ROW_MAX) > CHUNK) {
             // The first one grows as it is used, for books that stay small.
             let bytes = if self.chunks.is_empty() { 0 } else { CHUNK };
@@ -178,17 +186,17 @@ impl Archive {
         let chunk = self.chunks.last_mut()?;
         let place = in_front.checked_add(u32::try_from(chunk.len().checked_div(ALIGN)?).ok()?)?;
         write(chunk, key, booking, fill);
-        self.found_by(key, place);
+        self.list(key.id, place);
         self.rows = self.rows.saturating_add(1);
         Some(Place(place))
     }
 
     /// Lets a new row be found by its key.
-    fn found_by(&mut self, key: &Key, place: u32) {
-        if self.runs.push(key, place) {
+    fn list(&mut self, id: Id, place: u32) {
+        if self.runs.push(id, place) {
             return;
         }
-        self.pending.push((self.hash(key.bytes()), place));
+        self.pending.push((self.hash(&Key::of_row(self.tail(Place(place)))), place));
         if self.pending.len() >= PENDING_MAX {
             self.pending.drain(..).for_each(|(hash, place)| self.index.insert(hash, place));
         }
@@ -196,12 +204,13 @@ impl Archive {
 
     /// Forgets the last fill, which has to be the one at `place`.
     pub(crate) fn pop(&mut self, place: Place) {
-        let key = Key::of(self.tail(place));
+        let key = Key::of_row(self.tail(place));
+        let (id, hash) = (key.id, self.hash(&key));
         let mut runs = std::mem::take(&mut self.runs);
-        if !runs.pop(&key, place.0, |place| self.rank(place))
+        if !runs.pop(id, place.0, |place| self.rank(place))
             && self.pending.pop_if(|(_, last)| *last == place.0).is_none()
         {
-            self.index.remove(self.hash(key.bytes()), place.0);
+            self.index.remove(hash, place.0);
         }
         self.runs = runs;
         self.rows = self.rows.saturating_sub(1);
@@ -251,15 +260,15 @@ impl Archive {
         }
         archive.rows = found.len();
         for place in found {
-            let key = Key::of(archive.tail(Place(place)));
-            archive.found_by(&key, place);
+            let id = Key::of_row(archive.tail(Place(place))).id;
+            archive.list(id, place);
         }
         Some(archive)
     }
 
     /// The rank of the id that begins a row.
     fn rank(&self, place: u32) -> Rank {
-        Rank::of_row(self.tail(Place(place)))
+        Key::of_row(self.tail(Place(place))).id.rank
     }
 
     /// The bytes from a place to the end of its chunk.
@@ -268,7 +277,7 @@ impl Archive {
         self.chunks.get(chunk).and_then(|chunk| chunk.get(offset..)).unwrap_or_default()
     }
 
-    fn hash(&self, key: &[u8]) -> u32 {
+    fn hash(&self, key: &Key<'_>) -> u32 {
         let hash = self.hasher.hash_one(key);
         u32::try_from(hash.wrapping_shr(32)).unwrap_or(u32::MAX)
     }
@@ -307,8 +316,7 @@ mod flag {
 const RECOVERED: u8 = 1;
 const SYNTHETIC: u8 = 2;
 
-fn write(chunk: &mut Chunk, key: &Key, booking: &Booking<'_>, fill: &Fill) {
-    chunk.extend_from_slice(key.bytes());
+fn write(chunk: &mut Chunk, key: &Key<'_>, booking: &Booking<'_>, fill: &Fill) {
     let foreign = fill.fee_currency.as_ref().filter(|currency| *currency != booking.settlement);
     let bit = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     let flags = bit(fill.side == Side::Sell, flag::SELL)
@@ -320,7 +328,13 @@ fn write(chunk: &mut Chunk, key: &Key, booking: &Booking<'_>, fill: &Fill) {
         | bit(booking.slot.is_some(), flag::SLOT)
         | bit(booking.share.is_some(), flag::SHARE);
     let mut writer = Writer::new();
-    writer.u8(flags).numbers(booking.sequence, folded(booking.at.as_millis()));
+    if key.id.is_text {
+        chunk.push(key.form);
+        chunk.extend_from_slice(key.text);
+    } else {
+        writer.u8(key.form).number(key.number, key.used);
+    }
+    writer.pair(key.id.pair).u8(flags).numbers(booking.sequence, folded(booking.at.as_millis()));
     if flags & flag::ORDER != 0 {
         writer.uuid(fill.order_id.into_bytes());
     }
@@ -340,7 +354,9 @@ fn write(chunk: &mut Chunk, key: &Key, booking: &Booking<'_>, fill: &Fill) {
     }
     let (tag, finding) = match &fill.source {
         Source::Stream => {
-            chunk.extend_from_slice(writer.padded(key.bytes().len(), ALIGN));
+            chunk.extend_from_slice(
+                writer.padded(key.text.len().saturating_add(key.id.is_text.into()), ALIGN),
+            );
             return;
         }
         Source::Recovered { finding } => (RECOVERED, finding),

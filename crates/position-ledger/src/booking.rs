@@ -187,8 +187,10 @@ impl Books {
         self.check_apart(entry)?;
         let voided = self.take_waiting(pair, fill)?;
         let slot = self.slot_at(pair, fill.leg.as_ref())?;
-        let desk = self.fill_order(entry, fill, voided)?;
-        let share = self.share_for(slot, &desk)?;
+        // No order and no desk is the common case of books that only follow a venue.
+        let has_orders = !self.orders.is_empty();
+        let desk = if has_orders { self.fill_order(entry, fill, voided)? } else { desk_of(entry) };
+        let share = if desk.is_none() { None } else { self.share_for(slot, &desk)? };
         let place = self.keep((sequence, entry), (&key, fill), (pair, slot, share))?;
         let mut deal = Deal::of_fill((sequence, entry.at), fill);
         if !voided.is_zero() {
@@ -266,10 +268,6 @@ impl Books {
         voided: Amount,
     ) -> Result<Desk, AppendError> {
         let mut desk = desk_of(entry);
-        // No order is the common case of books that only follow a venue.
-        if self.orders.is_empty() {
-            return Ok(desk);
-        }
         let Some(order) = self.order_of(entry, fill)? else { return Ok(desk) };
         if desk.strategy.is_none() {
             desk.strategy = Some(order.intent().strategy.clone());
@@ -304,7 +302,7 @@ impl Books {
     fn keep(
         &mut self,
         (sequence, entry): (u64, &Entry),
-        (key, fill): (&Key, &Fill),
+        (key, fill): (&Key<'_>, &Fill),
         (pair, slot, share): (u32, u32, Option<u32>),
     ) -> Result<Place, AppendError> {
         let held = self.pair(pair);
@@ -333,14 +331,18 @@ impl Books {
         deal: &Deal<'_>,
         instrument: u32,
     ) -> Result<(), AppendError> {
-        let mut slots = [Some(slot), share].into_iter().flatten();
         let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
         let key = key(terms, deal.sequence, deal.at);
         let is_last = |number| self.slot(number).is_some_and(|slot| key >= slot.track.last);
-        if slots.clone().all(is_last) {
-            return slots.try_for_each(|slot| self.book_last((slot, place), deal, instrument, key));
+        if is_last(slot) && share.is_none_or(is_last) {
+            self.book_last((slot, place), deal, instrument, key)?;
+            return match share {
+                Some(share) => self.book_last((share, place), deal, instrument, key),
+                None => Ok(()),
+            };
         }
         // Both have it before either is derived again, since a transfer may tie them.
+        let mut slots = [Some(slot), share].into_iter().flatten();
         for slot in slots.clone() {
             self.add_op(slot, Op::Fill(place), instrument, (deal.sequence, deal.at));
         }

@@ -37,6 +37,17 @@ impl Writer {
     }
 
     #[inline]
+    pub(crate) fn pair(&mut self, number: u32) -> &mut Self {
+        self.put(number.to_le_bytes(), 4)
+    }
+
+    /// The first bytes of a number, at most 8; the others are zero.
+    #[inline]
+    pub(crate) fn number(&mut self, bytes: [u8; 8], used: u8) -> &mut Self {
+        self.put(bytes, used)
+    }
+
+    #[inline]
     pub(crate) fn uuid(&mut self, bytes: [u8; 16]) -> &mut Self {
         self.put(bytes, 16)
     }

@@ -58,11 +58,8 @@ impl Posting {
 impl Books {
     /// Books `entry` as number `sequence`; after an error the trail has to be taken back.
     pub(crate) fn post(&mut self, sequence: u64, entry: &Entry) -> Result<Posting, AppendError> {
-        for (field, time) in [("at", entry.at), ("journaled_at", entry.journaled_at)] {
-            if time < Timestamp::EPOCH {
-                return Err(Invalid::new(field, time.as_millis(), "not be before the epoch").into());
-            }
-        }
+        check_time("at", entry.at)?;
+        check_time("journaled_at", entry.journaled_at)?;
         match &entry.fact {
             Fact::Filled(fill) => self.post_fill(sequence, entry, fill),
             Fact::Order { order_id, event } => self.post_event(entry, *order_id, event),
@@ -516,7 +513,16 @@ impl Books {
     }
 }
 
+#[inline]
+fn check_time(field: &'static str, time: Timestamp) -> Result<(), Invalid> {
+    if time >= Timestamp::EPOCH {
+        return Ok(());
+    }
+    Err(Invalid::new(field, time.as_millis(), "not be before the epoch"))
+}
+
 /// The desk that an entry names.
+#[inline]
 pub(crate) fn desk_of(entry: &Entry) -> crate::slots::Desk {
     crate::slots::Desk { strategy: entry.strategy.clone(), portfolio: entry.portfolio.clone() }
 }

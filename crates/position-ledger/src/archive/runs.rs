@@ -4,7 +4,8 @@
 //! An id that is greater than the last of them cannot be known, and any other is found among them by halving.
 //! What came out of order is left to the index.
 
-use super::key::{Key, Rank};
+use super::key::{Id, Rank};
+use crate::change::index;
 
 /// The runs of all positions.
 #[derive(Clone, Debug, Default)]
@@ -23,42 +24,43 @@ struct Run {
 
 impl Runs {
     /// Whether an id is greater than all of its kind, and so not known.
-    pub(super) fn is_new(&self, key: &Key) -> bool {
-        self.run(key).is_none_or(|run| key.rank > run.greatest)
+    pub(super) fn is_new(&self, id: Id) -> bool {
+        self.run(id).is_none_or(|run| id.rank > run.greatest)
     }
 
     /// Adds a row, if its id is greater than all of its kind.
-    pub(super) fn push(&mut self, key: &Key, place: u32) -> bool {
-        let runs = self.of_kind_mut(key);
-        if key.pair >= runs.len() {
-            runs.resize_with(key.pair.saturating_add(1), Run::default);
+    pub(super) fn push(&mut self, id: Id, place: u32) -> bool {
+        let runs = self.of_kind_mut(id);
+        let pair = index(id.pair);
+        if pair >= runs.len() {
+            runs.resize_with(pair.saturating_add(1), Run::default);
         }
-        let Some(run) = runs.get_mut(key.pair).filter(|run| key.rank > run.greatest) else {
+        let Some(run) = runs.get_mut(pair).filter(|run| id.rank > run.greatest) else {
             return false;
         };
-        run.greatest = key.rank;
+        run.greatest = id.rank;
         run.places.push(place);
         true
     }
 
     /// The row of the same rank, if one is in the run; `rank_of` reads that of a place.
-    pub(super) fn find(&self, key: &Key, rank_of: impl Fn(u32) -> Rank) -> Option<u32> {
-        let places = self.run(key)?.places.as_slice();
+    pub(super) fn find(&self, id: Id, rank_of: impl Fn(u32) -> Rank) -> Option<u32> {
+        let places = self.run(id)?.places.as_slice();
         let rank = |at: usize| places.get(at).map(|place| rank_of(*place));
         // What is told twice is told again soon, so the search begins at the end.
         let (mut start, mut step) = (places.len().saturating_sub(1), 1_usize);
-        while start > 0 && rank(start) > Some(key.rank) {
+        while start > 0 && rank(start) > Some(id.rank) {
             start = start.saturating_sub(step);
             step = step.saturating_mul(2);
         }
         let after = places.get(start..)?;
-        let place = *after.get(after.partition_point(|place| rank_of(*place) < key.rank))?;
-        (rank_of(place) == key.rank).then_some(place)
+        let place = *after.get(after.partition_point(|place| rank_of(*place) < id.rank))?;
+        (rank_of(place) == id.rank).then_some(place)
     }
 
     /// Removes the last row of all, if it is in a run.
-    pub(super) fn pop(&mut self, key: &Key, place: u32, rank_of: impl Fn(u32) -> Rank) -> bool {
-        let Some(run) = self.of_kind_mut(key).get_mut(key.pair) else { return false };
+    pub(super) fn pop(&mut self, id: Id, place: u32, rank_of: impl Fn(u32) -> Rank) -> bool {
+        let Some(run) = self.of_kind_mut(id).get_mut(index(id.pair)) else { return false };
         if run.places.pop_if(|last| *last == place).is_none() {
             return false;
         }
@@ -66,11 +68,11 @@ impl Runs {
         true
     }
 
-    fn run(&self, key: &Key) -> Option<&Run> {
-        if key.is_text { &self.texts } else { &self.numbers }.get(key.pair)
+    fn run(&self, id: Id) -> Option<&Run> {
+        if id.is_text { &self.texts } else { &self.numbers }.get(index(id.pair))
     }
 
-    fn of_kind_mut(&mut self, key: &Key) -> &mut Vec<Run> {
-        if key.is_text { &mut self.texts } else { &mut self.numbers }
+    fn of_kind_mut(&mut self, id: Id) -> &mut Vec<Run> {
+        if id.is_text { &mut self.texts } else { &mut self.numbers }
     }
 }
