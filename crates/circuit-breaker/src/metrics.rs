@@ -1,6 +1,6 @@
 //! What breakers and bulkheads tell the `metrics` facade.
 //!
-//! The label `breaker` or `bulkhead` is the name that the caller gives, one of a few.
+//! The label `breaker`, `registry` or `bulkhead` is the name that the caller gives, one of a few.
 //!
 //! | name | kind | further labels |
 //! |---|---|---|
@@ -12,6 +12,8 @@
 //! | `circuit_breaker_verdicts` | gauge: those it judges by | `outcome`: success, failure, slow |
 //! | `circuit_breaker_probes_in_flight` | gauge | |
 //! | `circuit_breaker_open_seconds` | gauge: the rest of the open time | |
+//! | `circuit_breaker_registry_keys` | gauge | |
+//! | `circuit_breaker_registry_keys_total` | counter | `outcome`: evicted, rejected |
 //! | `bulkhead_calls` | gauge | `state`: running, waiting |
 //! | `bulkhead_calls_total` | counter | `outcome`: waited, full, `timed_out` |
 //!
@@ -39,11 +41,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::time::Instant;
+use std::{hash::Hash, time::Instant};
 
 use ::metrics::{counter, gauge};
 
-use crate::{Breaker, Event, State};
+use crate::{Breaker, Event, Registry, State};
 
 const STATES: [State; 6] = [
     State::Closed,
@@ -104,6 +106,23 @@ pub fn publish(name: &str, breaker: &Breaker, now: impl Fn() -> Instant) {
     let left = breaker.open_left(now).unwrap_or_default();
     gauge!("circuit_breaker_open_seconds", &label).set(left.as_secs_f64());
     show_state(name, breaker);
+}
+
+/// Shows how many keys have a breaker, and what became of others.
+///
+/// Its breakers are shown one by one, by [`publish`] for each of
+/// [`Registry::breakers`](crate::Registry::breakers).
+pub fn publish_registry<K>(name: &str, registry: &Registry<K>)
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+{
+    let occupancy = registry.occupancy();
+    let live = u32::try_from(occupancy.live).unwrap_or(u32::MAX);
+    gauge!("circuit_breaker_registry_keys", "registry" => name.to_owned()).set(live);
+    for (outcome, total) in [("evicted", occupancy.evicted), ("rejected", occupancy.rejected)] {
+        let labels = [("registry", name.to_owned()), ("outcome", outcome.to_owned())];
+        counter!("circuit_breaker_registry_keys_total", &labels).absolute(total);
+    }
 }
 
 /// Shows how many calls run and wait, and how many did not get in.

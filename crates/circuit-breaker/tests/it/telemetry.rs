@@ -11,7 +11,7 @@ use std::{
 
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use ::tracing::{Level, subscriber};
-use backstop_circuit_breaker::{Breaker, Policy, bulkhead, metrics, tracing};
+use backstop_circuit_breaker::{Breaker, Policy, Registry, bulkhead, metrics, tracing};
 use backstop_clock::{Clock, ManualClock, Timestamp};
 use backstop_testkit::metrics::Recorded;
 
@@ -125,6 +125,27 @@ fn a_state_that_ends_while_it_is_shown_is_not_left_standing() {
     ::metrics::with_local_recorder(&meddling, || breaker.force_open());
     let state = |state| recorded.value(&format!("circuit_breaker_state{{breaker=venue,{state}}}"));
     assert_eq!((state("state=closed"), state("state=forced_open")), (Some(1.0), Some(0.0)));
+}
+
+#[test]
+fn a_registry_shows_how_full_it_is() {
+    let recorded = Recorded::default();
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let now = || clock.instant();
+    ::metrics::with_local_recorder(&recorded, || {
+        let registry = Registry::new(1, policy()).unwrap();
+        registry.admit(&1, now).unwrap().success(now);
+        registry.admit(&2, now).unwrap().failure(now);
+        assert!(registry.admit(&3, now).is_err());
+        metrics::publish_registry("venues", &registry);
+    });
+    for (name, value) in [
+        ("circuit_breaker_registry_keys{registry=venues}", 1.0),
+        ("circuit_breaker_registry_keys_total{outcome=evicted,registry=venues}", 1.0),
+        ("circuit_breaker_registry_keys_total{outcome=rejected,registry=venues}", 1.0),
+    ] {
+        assert_eq!(recorded.value(name), Some(value), "{name}");
+    }
 }
 
 #[test]
