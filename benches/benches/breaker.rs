@@ -4,28 +4,27 @@
 //! The figure that counts is the difference to the bare call.
 //! Times are of the processor, per thread: who waits for a turn on a busy machine is not charged.
 
+mod threads;
+
 use std::{
     convert::Infallible,
     future::ready,
     hint::black_box,
     io,
-    sync::Barrier,
-    thread,
     time::{Duration, Instant},
 };
 
 use backstop_circuit_breaker::{Breaker, Policy, tower::Layer};
 use backstop_clock::{Clock, SystemClock};
-use criterion::{
-    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, measurement::WallTime,
-};
+use criterion::{BatchSize, BenchmarkId, Criterion};
 use failsafe::{backoff, failure_policy};
 use recloser::{AsyncRecloser, Recloser};
-use rustix::time::{ClockId, clock_gettime};
 use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_resilience_circuitbreaker::{
     CircuitBreakerConfigBuilder, CircuitBreakerLayer, SlidingWindowType,
 };
+
+use threads::{Group, with_own};
 
 /// Verdicts in a window by count.
 const WINDOW: u8 = 100;
@@ -33,8 +32,6 @@ const WINDOW: u8 = 100;
 const SPAN: Duration = Duration::from_secs(10);
 const OPEN_TIME: Duration = Duration::from_secs(30);
 const HOUR: Duration = Duration::from_hours(1);
-
-type Group<'c> = BenchmarkGroup<'c, WallTime>;
 
 fn main() {
     // Many short functions: each is steady, and what disturbs one comes and goes within a second.
@@ -73,48 +70,11 @@ fn given() -> impl Fn() -> Instant {
     move || black_box(now)
 }
 
-/// What one call costs the processor when so many threads make it at once.
+/// What one call costs the processor on 1, 2 and 4 threads.
 fn on_threads<R>(group: &mut Group<'_>, name: &str, call: impl Fn() -> R + Sync) {
     for threads in [1, 2, 4] {
         with_own(group, name, threads, || (), |()| call());
     }
-}
-
-/// Like [`on_threads`] for one number of threads, each with something of its own.
-fn with_own<O, R>(
-    group: &mut Group<'_>,
-    name: &str,
-    threads: u32,
-    own: impl Fn() -> O + Sync,
-    call: impl Fn(&mut O) -> R + Sync,
-) {
-    group.sampling_mode(SamplingMode::Flat);
-    group.bench_function(BenchmarkId::new(name, threads), |bencher| {
-        bencher.iter_custom(|rounds| {
-            let barrier = Barrier::new(usize::try_from(threads).expect("a few threads"));
-            let work = || {
-                let mut own = own();
-                barrier.wait();
-                timed(|| (0..rounds).for_each(|_| drop(black_box(call(&mut own)))))
-            };
-            let all: Duration = thread::scope(|scope| {
-                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-                threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
-            });
-            all / threads
-        });
-    });
-}
-
-/// The time of the processor that this thread spends on `work`.
-fn timed(work: impl FnOnce()) -> Duration {
-    let start = cpu_time();
-    work();
-    cpu_time().saturating_sub(start)
-}
-
-fn cpu_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it began at zero")
 }
 
 /// Failures in a row: no clock is needed.

@@ -1,8 +1,11 @@
 //! What a retry costs a call that succeeds at once, and one that fails three times.
 //!
-//! Each group has the bare call, ours and the peers; the figure that counts is the difference to
-//! the bare call.
+//! Each group has the bare call, ours and the peers, on 1, 2 and 4 threads that share one policy.
+//! The figure that counts is the difference to the bare call.
 //! What a call gives is unknown to the compiler, or it would remove the peers' loops and ours.
+//! Times are of the processor, per thread: who waits for a turn on a busy machine is not charged.
+
+mod threads;
 
 use std::{
     future::{Ready, ready},
@@ -22,10 +25,16 @@ use tokio_retry::strategy::ExponentialBackoff;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
+use threads::with_own;
+
 const BASE: Duration = Duration::from_millis(100);
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .sample_size(15)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(200))
+        .configure_from_args();
     blocking(&mut criterion);
     on_futures(&mut criterion);
     with_deadline(&mut criterion);
@@ -56,79 +65,79 @@ fn retry(schedule: Schedule) -> Retry {
     Retry::new(Policy::new(schedule)).expect("a policy that can hold")
 }
 
+fn rng() -> SmallRng {
+    SmallRng::seed_from_u64(1)
+}
+
+fn exponential() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(black_box(BASE)).with_jitter()
+}
+
 fn blocking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry_first_try_blocking");
-    let mut rng = SmallRng::seed_from_u64(1);
     let ours = retry(Schedule::exponential(BASE));
-
-    group.bench_function("bare", |bencher| bencher.iter(|| call().is_ok()));
-    group.bench_function("backstop", |bencher| {
-        bencher.iter(|| {
-            black_box(&ours).read().run_blocking(&SystemClock, &mut rng, |_| call()).is_ok()
+    for threads in [1, 2, 4] {
+        with_own(&mut group, "bare", threads, || (), |()| call().is_ok());
+        with_own(&mut group, "backstop", threads, rng, |rng| {
+            black_box(&ours).read().run_blocking(&SystemClock, rng, |_| call()).is_ok()
         });
-    });
-    group.bench_function("backon", |bencher| {
-        bencher.iter(|| {
-            let schedule =
-                ExponentialBuilder::default().with_min_delay(black_box(BASE)).with_jitter();
-            call.retry(schedule).sleep(|_| ()).call().is_ok()
-        });
-    });
+        with_own(
+            &mut group,
+            "backon",
+            threads,
+            || (),
+            |()| call.retry(exponential()).sleep(|_| ()).call().is_ok(),
+        );
+    }
     group.finish();
 }
 
 fn on_futures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry_first_try_async");
-    let mut rng = SmallRng::seed_from_u64(1);
     let ours = retry(Schedule::exponential(BASE));
-
-    group.bench_function("bare", |bencher| {
-        bencher.iter(|| now(async { call() }).is_ok());
-    });
-    group.bench_function("backstop", |bencher| {
-        bencher.iter(|| {
-            let run = black_box(&ours).read().run(&SystemClock, &mut rng, async |_| call());
-            now(run).is_ok()
+    for threads in [1, 2, 4] {
+        with_own(&mut group, "bare", threads, || (), |()| now(async { call() }).is_ok());
+        with_own(&mut group, "backstop", threads, rng, |rng| {
+            now(black_box(&ours).read().run(&SystemClock, rng, async |_| call())).is_ok()
         });
-    });
-    group.bench_function("backon", |bencher| {
-        bencher.iter(|| {
-            let schedule =
-                ExponentialBuilder::default().with_min_delay(black_box(BASE)).with_jitter();
-            let run = (async || call()).retry(schedule).sleep(|_| ready(()));
-            now(run).is_ok()
-        });
-    });
-    group.bench_function("tokio_retry", |bencher| {
-        bencher.iter(|| {
-            let schedule = ExponentialBackoff::from_millis(black_box(100)).take(3);
-            now(tokio_retry::Retry::start(schedule, || async { call() })).is_ok()
-        });
-    });
+        with_own(
+            &mut group,
+            "backon",
+            threads,
+            || (),
+            |()| {
+                let run = (async || call()).retry(exponential()).sleep(|_| ready(()));
+                now(run).is_ok()
+            },
+        );
+        with_own(
+            &mut group,
+            "tokio_retry",
+            threads,
+            || (),
+            |()| {
+                let schedule = ExponentialBackoff::from_millis(black_box(100)).take(3);
+                now(tokio_retry::Retry::start(schedule, || async { call() })).is_ok()
+            },
+        );
+    }
     group.finish();
 }
 
 /// A deadline has to read the clock once; the group shows what that alone takes.
 fn with_deadline(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry_first_try_deadline");
-    let mut rng = SmallRng::seed_from_u64(1);
     let policy = Policy::new(Schedule::exponential(BASE)).with_deadline(Duration::from_mins(1));
     let ours = Retry::new(policy).expect("a policy that can hold");
-
-    group.bench_function("clock_read", |bencher| {
-        bencher.iter(|| SystemClock.instant());
-    });
-    group.bench_function("backstop_blocking", |bencher| {
-        bencher.iter(|| {
-            let op = |_| call();
-            black_box(&ours).read().run_blocking(&SystemClock, &mut rng, op).is_ok()
+    for threads in [1, 2, 4] {
+        with_own(&mut group, "clock_read", threads, || (), |()| SystemClock.instant());
+        with_own(&mut group, "backstop_blocking", threads, rng, |rng| {
+            black_box(&ours).read().run_blocking(&SystemClock, rng, |_| call()).is_ok()
         });
-    });
-    group.bench_function("backstop_async", |bencher| {
-        bencher.iter(|| {
-            now(black_box(&ours).read().run(&SystemClock, &mut rng, async |_| call())).is_ok()
+        with_own(&mut group, "backstop_async", threads, rng, |rng| {
+            now(black_box(&ours).read().run(&SystemClock, rng, async |_| call())).is_ok()
         });
-    });
+    }
     group.finish();
 }
 
@@ -152,50 +161,46 @@ impl Service<u32> for Venue {
 
 fn as_layer(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry_first_try_tower");
-    let poll_ready = |cx: &mut Context<'_>, venue: &mut Venue| venue.poll_ready(cx).is_ready();
-
-    let mut bare = Venue;
-    group.bench_function("bare", |bencher| {
-        bencher.iter(|| {
-            let mut context = Context::from_waker(Waker::noop());
-            poll_ready(&mut context, &mut bare) && now(bare.call(7)).is_ok()
-        });
-    });
     let layer = Layer::new(retry(Schedule::exponential(BASE)), SystemClock, 1, |request: &u32| {
         Guard::Once(*request)
     });
-    let mut ours = layer.layer(Venue);
-    group.bench_function("backstop", |bencher| {
-        bencher.iter(|| {
-            let mut context = Context::from_waker(Waker::noop());
-            ours.poll_ready(&mut context).is_ready() && now(ours.call(7)).is_ok()
-        });
-    });
+    for threads in [1, 2, 4] {
+        with_own(&mut group, "bare", threads, || Venue, once);
+        with_own(&mut group, "backstop", threads, || layer.layer(Venue), once);
+    }
     group.finish();
+}
+
+/// Gets a service ready and calls it.
+fn once<S: Service<u32>>(service: &mut S) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    service.poll_ready(&mut context).is_ready() && now(service.call(7)).is_ok()
 }
 
 /// Three failures, then success, with sleeps that take no time; ours reads the clock all the same.
 fn failing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry_fourth_try_blocking");
-    let mut rng = SmallRng::seed_from_u64(1);
     let ours = retry(Schedule::fixed(Duration::ZERO).with_jitter(Jitter::None));
-    // Its pauses take no time, as the peer's do.
-    let clock = ManualClock::new(Timestamp::EPOCH);
-    let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-
-    group.bench_function("backstop", |bencher| {
-        bencher.iter(|| {
-            let op = |at: Attempt<()>| if at.number < 4 { Err(refused()) } else { call() };
-            black_box(&ours).read().run_blocking(&clock, &mut rng, op).is_ok()
-        });
-    });
     let schedule = ConstantBuilder::default().with_delay(Duration::ZERO).with_max_times(3);
-    group.bench_function("backon", |bencher| {
-        bencher.iter(|| {
-            let mut failures = (0..3).map(|_| Err(refused()));
-            let op = || failures.next().unwrap_or_else(call);
-            op.retry(schedule).sleep(|_| ()).call().is_ok()
+    let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+    // Its pauses take no time, as the peer's do.
+    let own = || (rng(), ManualClock::new(Timestamp::EPOCH));
+    for threads in [1, 2, 4] {
+        with_own(&mut group, "backstop", threads, own, |(rng, clock)| {
+            let op = |at: Attempt<()>| if at.number < 4 { Err(refused()) } else { call() };
+            black_box(&ours).read().run_blocking(clock, rng, op).is_ok()
         });
-    });
+        with_own(
+            &mut group,
+            "backon",
+            threads,
+            || (),
+            |()| {
+                let mut failures = (0..3).map(|_| Err(refused()));
+                let op = || failures.next().unwrap_or_else(call);
+                op.retry(schedule).sleep(|_| ()).call().is_ok()
+            },
+        );
+    }
     group.finish();
 }

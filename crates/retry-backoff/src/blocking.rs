@@ -11,7 +11,7 @@ use backstop_clock::{Clock, ManualClock, SystemClock};
 use backstop_error_taxonomy::Classify;
 use rand::Rng;
 
-use crate::call::BlockingLookUp;
+use crate::call::{BlockingLookUp, Start};
 use crate::guard::Operation;
 use crate::outcome::Answer;
 use crate::progress::Step;
@@ -76,7 +76,7 @@ where
     R: Rng + ?Sized,
 {
     let (mut first, mut began) = (Last::None, None);
-    if call.is_plain() {
+    if call.start() != Start::Whole {
         let limit = call.retry.policy().first_limit();
         began = limit.map(|_| clock.instant());
         let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit };

@@ -53,8 +53,18 @@ pub struct Retry {
     policy: Policy,
     budget: Option<Arc<Budget>>,
     observer: Option<Arc<dyn Observer>>,
-    /// Whether a first attempt needs nothing but to be made, in time if it has a limit.
-    is_plain: bool,
+    start: Start,
+}
+
+/// What a first attempt needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    /// Nothing but to be made.
+    Bare,
+    /// To be made in time.
+    Timed,
+    /// All that belongs to a run.
+    Whole,
 }
 
 impl Retry {
@@ -64,14 +74,15 @@ impl Retry {
     /// [`PolicyError`] with every setting that no loop can work with.
     pub fn new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
-        Ok(Self { policy, budget: None, observer: None, is_plain: true })
+        let start = if policy.is_timed() { Start::Timed } else { Start::Bare };
+        Ok(Self { policy, budget: None, observer: None, start })
     }
 
     /// Shares a budget of retries with everybody who holds the same one.
     #[must_use]
     pub fn with_budget(mut self, budget: Arc<Budget>) -> Self {
         self.budget = Some(budget);
-        self.is_plain = false;
+        self.start = Start::Whole;
         self
     }
 
@@ -79,7 +90,7 @@ impl Retry {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
-        self.is_plain = false;
+        self.start = Start::Whole;
         self
     }
 
@@ -118,8 +129,8 @@ impl Retry {
     }
 
     #[cfg(feature = "tower")]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.is_plain
+    pub(crate) fn is_bare(&self) -> bool {
+        self.start == Start::Bare
     }
 
     pub(crate) fn budget(&self) -> Option<&Budget> {
@@ -312,13 +323,14 @@ impl<'c, T, K, L> Call<'c, T, K, L> {
         blocking::run(self, clock, rng, op)
     }
 
-    /// Whether the first attempt needs nothing but to be made, in time if it has a limit.
+    /// What the first attempt needs.
     #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.retry.is_plain
-            && self.token.is_none()
-            && self.handle.is_none()
-            && self.not_before.is_none()
+    pub(crate) fn start(&self) -> Start {
+        if self.token.is_some() || self.handle.is_some() || self.not_before.is_some() {
+            Start::Whole
+        } else {
+            self.retry.start
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The async driver: runs, sleeps and asks as the pure core says.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use backstop_clock::{Clock, Sleep};
@@ -10,26 +10,21 @@ use backstop_error_taxonomy::Classify;
 use rand::Rng;
 
 use crate::call::LookUp;
+use crate::first::{Given, Made, Running};
 use crate::guard::Operation;
 use crate::outcome::Answer;
 use crate::progress::Step;
 use crate::run::{Closing, Exit, Last, Run};
-use crate::{
-    Attempt, Call, Elapsed, Ending, Finished, Handle, Outcome, Resolution, StopReason, StopToken,
-    Stopped,
-};
+use crate::within::{Limit, sleep, within};
+use crate::{Call, Elapsed, Finished, Handle, Resolution, StopReason, StopToken, Stopped};
 
 /// Makes the first attempt with nothing around it where nothing is needed.
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an async function would move all arguments once more before it starts"
-)]
 #[inline]
 pub(crate) fn run<T, E, K, L, O, C, R>(
     call: Call<'_, T, K, L>,
     clock: &C,
     rng: &mut R,
-    mut op: O,
+    op: O,
 ) -> impl Future<Output = Result<Finished<T>, Stopped<E>>>
 where
     K: Clone,
@@ -40,97 +35,14 @@ where
     C: Clock + Sleep,
     R: Rng + ?Sized,
 {
-    async move {
-        if !call.is_plain() {
-            return Rest::new(rest(call, (Last::None, None), clock, rng, op)).await;
-        }
-        if let Some(limit) = call.retry.policy().first_limit() {
-            return Rest::new(timed(call, limit, clock, rng, op)).await;
-        }
-        let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit: None };
-        // Nothing is open yet, so nothing is refused.
-        let Some(work) = op.start(attempt, false) else {
-            return Rest::new(rest(call, (Last::None, None), clock, rng, op)).await;
-        };
-        // Matched where it arrives: to move it first makes the processor wait.
-        let last = match work.await.into_outcome() {
-            Outcome::Success(value) => return Ok(Finished::new(value, 1, Ending::Success)),
-            Outcome::Again(value) => Last::Value(value, None),
-            Outcome::AgainAfter(value, after) => Last::Value(value, Some(after)),
-            Outcome::Failure(error) => Last::failed(error),
-            Outcome::Pushback(error) => Last::pushed_back(error),
-        };
-        Rest::new(rest(call, (last, None), clock, rng, op)).await
-    }
-}
-
-/// Makes the first attempt within its limit; out of line, or every run would have to move a timer.
-async fn timed<T, E, K, L, O, C, R>(
-    call: Call<'_, T, K, L>,
-    limit: Duration,
-    clock: &C,
-    rng: &mut R,
-    mut op: O,
-) -> Result<Finished<T>, Stopped<E>>
-where
-    K: Clone,
-    L: LookUp<T>,
-    O: Operation<K>,
-    O::Output: Future<Output: Answer<Value = T, Error = E>>,
-    E: Classify + From<Elapsed>,
-    C: Clock + Sleep,
-    R: Rng + ?Sized,
-{
-    let began = clock.instant();
-    let attempt = Attempt { number: 1, key: call.guard.key().clone(), limit: Some(limit) };
-    let last = match op.start(attempt, false) {
-        // Nothing is open yet, so nothing is refused.
-        None => Last::None,
-        Some(work) => match within(clock, Some(limit), work).await {
-            Ok(answer) => match Last::of(answer.into_outcome()) {
-                Ok(value) => return Ok(Finished::new(value, 1, Ending::Success)),
-                Err(last) => last,
-            },
-            Err(elapsed) => Last::cut(E::from(elapsed)),
-        },
-    };
-    Rest::new(rest(call, (last, Some(began)), clock, rng, op)).await
-}
-
-/// The rest of a run, in a box and out of line.
-///
-/// Its state is a kilobyte, which every first try would have to move otherwise.
-struct Rest<F>(Pin<Box<F>>);
-
-impl<F: Future> Rest<F> {
-    #[cold]
-    #[inline(never)]
-    fn new(rest: F) -> Self {
-        Self(Box::pin(rest))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn poll_cold(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl<F: Future> Future for Rest<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.poll_cold(cx)
-    }
+    let given = Given { call, clock, rng, op };
+    Running::new(given, |limit| sleep(clock, limit), rest)
 }
 
 /// Goes on after a first attempt that was no success, or makes it with all that belongs to it.
 pub(crate) async fn rest<T, E, K, L, O, C, R>(
-    mut call: Call<'_, T, K, L>,
-    (first, began): (Last<T, E>, Option<Instant>),
-    clock: &C,
-    rng: &mut R,
-    mut op: O,
+    given: Given<'_, T, K, L, O, C, R>,
+    (first, began): Made<T, E>,
 ) -> Result<Finished<T>, Stopped<E>>
 where
     K: Clone,
@@ -139,8 +51,9 @@ where
     O::Output: Future<Output: Answer<Value = T, Error = E>>,
     E: Classify + From<Elapsed>,
     C: Clock + Sleep,
-    R: Rng + ?Sized,
+    R: Rng,
 {
+    let Given { mut call, clock, mut rng, mut op } = given;
     let _closing = Closing(call.handle);
     let mut now = began.unwrap_or_else(|| clock.instant());
     let mut run = Run::new(&call, now, call.look_up.can_ask());
@@ -149,7 +62,7 @@ where
         match run.progress.lead(now) {
             Ok(Duration::ZERO) => {}
             Ok(lead) => {
-                wait(clock, lead, run.token(), run.handle()).await;
+                wait(&clock, lead, run.token(), run.handle()).await;
                 now = clock.instant();
                 if let Err(reason) = run.progress.begin(now) {
                     return run.stop(reason, last);
@@ -167,15 +80,15 @@ where
         // A first attempt that was made already is judged like any other.
         if run.is_due() {
             let key = call.guard.key().clone();
-            match attempt(&mut run, key, clock, &mut op, now).await {
+            match attempt(&mut run, key, &clock, &mut op, now).await {
                 Ok(next) => last = next,
                 Err(Exit::Finished(finished)) => return Ok(finished),
                 Err(Exit::Stop(reason)) => return run.stop(reason, last),
             }
             now = clock.instant();
         }
-        let step = run.next(&last, now, rng);
-        match follow(&mut run, step, clock, &mut call.look_up).await {
+        let step = run.next(&last, now, &mut rng);
+        match follow(&mut run, step, &clock, &mut call.look_up).await {
             Ok(resumed) => now = resumed,
             Err(Exit::Finished(finished)) => return Ok(finished),
             Err(Exit::Stop(reason)) => return run.stop(reason, last),
@@ -198,8 +111,9 @@ where
     C: Clock + Sleep,
 {
     run.ready()?;
-    let limit = run.progress.limit(now);
-    let Some(work) = op.start(run.attempt(key, limit), run.progress.is_open()) else {
+    let lasts = run.progress.limit(now);
+    let limit = lasts.map(|lasts| Limit { since: now, lasts });
+    let Some(work) = op.start(run.attempt(key, lasts), run.progress.is_open()) else {
         return Err(Exit::Stop(StopReason::ModifiedAfterUnknown));
     };
     run.sent(now);
@@ -284,22 +198,6 @@ async fn unless_resolved<T, W: Future>(handle: Option<&Handle<T>>, work: W) -> O
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => arrival.as_mut().poll(cx).map(|()| None),
-    })
-    .await
-}
-
-/// Polls `work` and, if there is a limit, a sleep; an answer that comes with the limit counts.
-async fn within<T>(
-    clock: &impl Sleep,
-    limit: Option<Duration>,
-    work: impl Future<Output = T>,
-) -> Result<T, Elapsed> {
-    let Some(limit) = limit else { return Ok(work.await) };
-    let mut work = pin!(work);
-    let mut timer = pin!(clock.sleep(limit));
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(value) => Poll::Ready(Ok(value)),
-        Poll::Pending => timer.as_mut().poll(cx).map(|()| Err(Elapsed::new(limit))),
     })
     .await
 }

@@ -18,6 +18,7 @@ use rand::rngs::SmallRng;
 use tower_service::Service;
 
 use crate::call::LookUp;
+use crate::first::Given;
 use crate::run::Last;
 use crate::{Attempt, Elapsed, Guard, Handle, Retry, StopToken, Stopped, drive};
 pub use terms::{Asking, Terms};
@@ -183,7 +184,7 @@ where
         let shared = Arc::clone(&self.shared);
         let (guard, handle) = (shared.terms.guard(&req), shared.terms.handle(&req));
         let is_watched = self.token.is_some() || handle.is_some();
-        if !is_watched && shared.retry.is_plain() && !shared.retry.policy().is_timed() {
+        if !is_watched && shared.retry.is_bare() {
             let first = service.call(req.clone());
             let again = Again { service, request: req, shared, guard, token: None, handle };
             return Attempting { first: Some(first), again: Some(again), rest: None };
@@ -241,7 +242,7 @@ where
         let next = service.clone();
         let mut ready = matches!(last, Last::None).then_some(service);
         Box::pin(async move {
-            let mut rng = SmallRng::seed_from_u64(seed);
+            let rng = SmallRng::seed_from_u64(seed);
             let about = request.clone();
             let op = move |_: Attempt<K>| {
                 let (service, is_ready) = match ready.take() {
@@ -254,7 +255,8 @@ where
             (call.token, call.handle) = (token.as_ref(), handle.as_ref());
             let call = call.asking(Enquiry { shared: &shared, request: about });
             let clock = Timed(&shared.clock);
-            let ended = drive::rest(call, (last, None), &clock, &mut rng, op).await;
+            let given = Given { call, clock, rng, op };
+            let ended = drive::rest(given, (last, None)).await;
             ended.map(|finished| finished.value)
         })
     }

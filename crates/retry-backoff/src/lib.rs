@@ -93,6 +93,7 @@ pub mod budget;
 mod signal;
 mod call;
 mod run;
+mod first;
 mod drive;
 mod blocking;
 pub mod hedge;
@@ -104,6 +105,7 @@ pub mod metrics;
 pub mod tracing;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
 mod sync;
+mod within;
 
 /// The decisions without clock, sleep or generator, for a driver of your own.
 pub mod pure {

@@ -10,6 +10,7 @@ use crate::history::History;
 use crate::history::Past;
 use crate::observer::Event;
 use crate::progress::{Progress, Step, Trouble};
+use crate::within::Limit;
 use crate::{
     Attempt, Call, Ending, Finished, Handle, Outcome, Retry, StopReason, StopToken, Stopped,
 };
@@ -145,8 +146,12 @@ impl<'c, T> Run<'c, T> {
     }
 
     /// How long an attempt or look-up that starts now may take; reads no clock without need.
-    pub(crate) fn limit(&self, now: impl FnOnce() -> Instant) -> Option<Duration> {
-        if self.retry.policy().is_timed() { self.progress.limit(now()) } else { None }
+    pub(crate) fn limit(&self, now: impl FnOnce() -> Instant) -> Option<Limit> {
+        if !self.retry.policy().is_timed() {
+            return None;
+        }
+        let since = now();
+        self.progress.limit(since).map(|lasts| Limit { since, lasts })
     }
 
     /// What the operation is told about the attempt that comes.

@@ -42,16 +42,21 @@ fn a_first_try_that_succeeds_allocates_nothing() {
 }
 
 #[test]
-fn a_blocking_run_with_a_deadline_allocates_nothing_either() {
+fn a_run_with_a_deadline_allocates_nothing_either() {
     let clock = ManualClock::new(Timestamp::EPOCH);
     let mut rng = StdRng::seed_from_u64(1);
     let policy = Policy::new(Schedule::exponential(Duration::from_secs(1)))
         .with_deadline(Duration::from_secs(20));
     let retry = Retry::new(policy).unwrap();
-    let deadline = allocations(|| {
+    let blocking = allocations(|| {
         assert!(retry.at_most_once(7).run_blocking(&clock, &mut rng, |_| call()).is_ok());
     });
-    assert_eq!(deadline, 0);
+    let on_futures = allocations(|| {
+        let run = pin!(retry.at_most_once(7).run(&clock, &mut rng, async |_| call()));
+        let ended = run.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(ended, Poll::Ready(Ok(_))));
+    });
+    assert_eq!([blocking, on_futures], [0; 2]);
 }
 
 #[test]

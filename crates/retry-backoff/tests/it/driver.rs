@@ -1,8 +1,9 @@
 use std::cell::{Cell, RefCell};
+use std::future::pending;
 use std::io;
 use std::time::Duration;
 
-use backstop_clock::Sleep as _;
+use backstop_clock::{ManualClock, Sleep as _, Timestamp};
 use backstop_error_taxonomy::{Class, Classify, Effect, Error, Kind, Transience};
 use backstop_retry_backoff::{
     Attempt, Elapsed, Jitter, Policy, Resolution, Retry, Schedule, StopReason,
@@ -77,6 +78,22 @@ fn an_answer_that_comes_with_the_limit_counts() {
     let finished =
         sim.block_on(retry.at_most_once(KEY).run(&sim, &mut rng(), just_in_time), None).unwrap();
     assert_eq!(finished.unwrap().value, "accepted");
+}
+
+#[test]
+fn the_time_of_an_attempt_counts_from_its_start() {
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let hangs = async |_| {
+        // It computes for a while before it waits.
+        clock.advance(ms(30));
+        pending::<Result<(), Error>>().await
+    };
+    for policy in [policy().with_attempt_timeout(ms(50)), policy().with_deadline(ms(50))] {
+        let before = clock.elapsed();
+        let retry = retry(policy.with_attempts_max(1));
+        let stopped = pollster::block_on(retry.read().run(&clock, &mut rng(), hangs)).unwrap_err();
+        assert_eq!((stopped.attempts, clock.elapsed() - before), (1, ms(50)));
+    }
 }
 
 /// An error whose author believed that a timeout means "nothing happened".
