@@ -33,7 +33,8 @@ pin_project! {
     pub(crate) struct Running<'c, T, K, L, O, C, R, W, N, S: Future, P, Z: Future> {
         // There until the rest takes it.
         given: Option<Given<'c, T, K, L, O, C, R>>,
-        start: Start,
+        // There until the first attempt is made, so that nothing makes it twice.
+        start: Option<Start>,
         // Makes the timer of an attempt.
         sleep: N,
         // Goes on after an attempt that was no success.
@@ -51,7 +52,7 @@ impl<'c, T, K, L, O, C, R, W, N, S: Future, P, Z: Future>
 {
     #[inline]
     pub(crate) fn new(given: Given<'c, T, K, L, O, C, R>, sleep: N, proceed: P) -> Self {
-        let start = given.call.start();
+        let start = Some(given.call.start());
         Self {
             given: Some(given),
             start,
@@ -86,17 +87,20 @@ where
             return this.rest.poll(cx);
         }
         if this.work.is_none()
-            && *this.start != Start::Whole
             && let Some(given) = this.given
         {
-            if *this.start == Start::Timed {
+            // A first attempt that panicked, or whose drop did, may have been sent.
+            let Some(start) = this.start.take() else { return Poll::Pending };
+            if start == Start::Timed {
                 let lasts = given.call.retry.policy().first_limit();
                 *this.limit = lasts.map(|lasts| Limit { since: given.clock.instant(), lasts });
             }
-            let lasts = this.limit.map(|limit| limit.lasts);
-            let attempt = Attempt { number: 1, key: given.call.guard.key().clone(), limit: lasts };
-            // Nothing is open yet, so nothing is refused.
-            this.work.set(given.op.start(attempt, false));
+            if start != Start::Whole {
+                let limit = this.limit.map(|limit| limit.lasts);
+                let attempt = Attempt { number: 1, key: given.call.guard.key().clone(), limit };
+                // Nothing is open yet, so nothing is refused.
+                this.work.set(given.op.start(attempt, false));
+            }
         }
         let last = match this.work.as_mut().as_pin_mut() {
             Some(work) => match work.poll(cx) {

@@ -59,3 +59,6 @@ mod interleavings;
 #[cfg(test)]
 #[cfg(all(not(loom), feature = "metrics", feature = "tracing"))]
 mod telemetry;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod first_try;
