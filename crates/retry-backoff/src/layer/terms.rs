@@ -47,7 +47,7 @@ pub trait Terms<Q, T> {
     /// Whether the request may be done twice.
     fn guard(&self, request: &Q) -> Guard<Self::Key>;
 
-    /// Whether [`ask`](Self::ask) knows whom to ask.
+    /// Whether [`ask`](Self::ask) knows whom to ask; if not, it is never called.
     fn can_ask(&self) -> bool {
         false
     }
