@@ -274,6 +274,11 @@ impl Host {
         self.instrument_ids.iter().find(|id| id.as_str() == symbol)
     }
 
+    /// Whether nothing is booked or sent of what the venue calls `symbol`, until it is released.
+    pub fn is_apart(&self, symbol: &str) -> bool {
+        self.known(symbol).is_some_and(|id| self.accounts.is_apart(id))
+    }
+
     /// Posts what the host itself learned of an order.
     ///
     /// # Errors

@@ -178,18 +178,13 @@ fn settle(host: &Host, report: &Report) -> Result<(), Stop> {
     let is_of_one = manual().any(|finding| of_one(&finding));
     for finding in manual().filter(|finding| !is_of_one || of_one(finding)) {
         let symbol = instrument_of(&finding.subject);
-        let is_known = symbol.is_some_and(|symbol| is_apart(host, symbol));
+        let is_known = symbol.is_some_and(|symbol| host.is_apart(symbol));
         if !is_known && host.is_news(finding.id) {
             host.count_manual();
             report_to_human(host, finding);
         }
     }
     Ok(())
-}
-
-/// Whether nothing may be repaired on an instrument until a human has looked.
-fn is_apart(host: &Host, symbol: &str) -> bool {
-    host.known(symbol).is_some_and(|id| host.accounts.is_apart(id))
 }
 
 fn repair(host: &Host, report: &Report) -> Result<(), Stop> {
@@ -200,7 +195,7 @@ fn repair(host: &Host, report: &Report) -> Result<(), Stop> {
     let is_repair = |action: &&Action| match action {
         // An order's end is looked up, not applied.
         Action::ResolveOrder { .. } => false,
-        Action::ApplyTrade { trade, .. } => !is_apart(host, &trade.instrument),
+        Action::ApplyTrade { trade, .. } => !host.is_apart(&trade.instrument),
         _ => true,
     };
     let applied = report.plan.actions.iter().filter(is_repair).count();

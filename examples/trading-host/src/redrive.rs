@@ -177,5 +177,5 @@ pub fn symbol_of(letter: &Letter) -> String {
 
 /// Whether a replay would fail, because nothing may be booked on the instrument.
 fn is_apart(host: &Host, letter: &Letter) -> bool {
-    host.known(&symbol_of(letter)).is_some_and(|id| host.accounts.is_apart(id))
+    host.is_apart(&symbol_of(letter))
 }

@@ -199,6 +199,8 @@ fn an_operator_sets_apart_and_releases_between_two_runs() {
     assert_eq!((status, held_back["halted"].is_null()), (Some(1), true));
     assert!(broken("every_trade_once") && figure(&held_back, "/dead_letters/remaining") > 0);
     assert_eq!(figure(&held_back, "/reconciliation/manual"), 0);
+    // It was not tried in vain until it would have waited for a human.
+    assert_eq!(held_back["open_letters"][0]["state"], Value::from("dead"));
 
     // Released, the letters are booked, and everything holds.
     let (status, out, err) = operate("release", "EURUSD", "the feed is right");
