@@ -54,6 +54,9 @@ impl Pair {
             self.compare_lots(key, held);
         }
         self.check_law_of_cash(key);
+        if key.desk.is_none() {
+            self.check_history(key);
+        }
     }
 
     /// Lot by lot, but for crumbs of what was rounded.
@@ -90,6 +93,27 @@ impl Pair {
         let sum = found.realized_gross().checked_add(signed).unwrap();
         assert_eq!(sum, found.cash_flow(), "{key:?}");
         assert!(!found.quantity().is_zero() || found.open_cost().is_zero(), "{key:?}");
+    }
+
+    /// What is derived from the history alone is the position, to the last unit, and its steps add up to it.
+    fn check_history(&self, key: Key) {
+        let (books, found) = (self.ledger.books(), self.position(key).unwrap());
+        let (of, id, leg) = (found.account(), found.instrument().id(), found.leg());
+        let (mut quantity, mut cost, mut realized) = (Amount::ZERO, Amount::ZERO, Amount::ZERO);
+        let steps = books.history(of, id, leg).unwrap();
+        for step in &steps {
+            quantity = quantity.checked_add(step.change).unwrap();
+            realized = realized.checked_add(step.realized).unwrap();
+            cost = step.open_cost;
+            assert_eq!(step.quantity, quantity, "{key:?}");
+        }
+        let sums = (found.quantity(), found.open_cost(), found.realized_gross());
+        assert_eq!((quantity, cost, realized), sums, "{key:?}");
+        let cycles = books.closed_cycles(of, id, leg).unwrap();
+        assert_eq!(cycles.len(), steps.iter().filter(|step| step.ended_cycle).count());
+        let again = books.in_order(of, id, leg, found.instrument().sequencing()).unwrap().unwrap();
+        assert_eq!((again.quantity, again.open_cost, again.realized_gross), sums, "{key:?}");
+        assert_eq!(again.cash_flow, found.cash_flow(), "{key:?}");
     }
 
     /// Every balance is what came in and went out, in every currency.
