@@ -16,6 +16,8 @@ use crate::{Breaker, Event, Permit, Policy, PolicyError, Rejection, policy_error
 /// When it is full, a new key takes the place of a breaker that nobody would miss: closed, without
 /// a failure or a slow call in its window, and with no permit or clone in anybody's hands.
 /// Among several it is one that was not asked for lately.
+/// A policy that it got by [`Breaker::reconfigure`] or brought along is forgotten with it; keep a
+/// clone of the breaker to keep both.
 /// If there is none the call is rejected with
 /// [`Reason::RegistryFull`](crate::Reason::RegistryFull): an open breaker is never forgotten.
 ///

@@ -85,6 +85,20 @@ fn a_restored_breaker_takes_its_place_and_no_others() {
 }
 
 #[test]
+fn a_policy_by_hand_is_forgotten_with_its_breaker_unless_somebody_holds_it() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(1, policy(2)).unwrap();
+    let held = registry.breaker(&"one", now).unwrap();
+    held.reconfigure(policy(9)).unwrap();
+    assert_eq!(registry.admit(&"two", now).unwrap_err().reason, Reason::RegistryFull);
+    assert_eq!(*registry.breaker(&"one", now).unwrap().policy(), policy(9));
+    drop(held);
+    registry.admit(&"two", now).unwrap().success(now);
+    assert_eq!(*registry.breaker(&"one", now).unwrap().policy(), policy(2));
+}
+
+#[test]
 fn what_was_asked_for_lately_stays() {
     let clock = clock();
     let now = || clock.instant();
