@@ -2,10 +2,11 @@
 
 use std::{
     error::Error as _,
-    future::{Ready, pending},
+    future::{Ready, pending, ready},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 
@@ -161,4 +162,12 @@ fn outlive_a_panic<F: Future>(mut call: Pin<&mut F>, breaker: &Breaker) {
     let polled = catch_unwind(AssertUnwindSafe(|| drop(call.as_mut().poll(&mut context))));
     assert!(polled.is_err());
     assert_eq!((breaker.state(), breaker.totals().opened), (State::Open, 1));
+}
+
+#[test]
+fn an_asynchronous_call_may_move_to_another_thread() {
+    let (breaker, clock) = breaker();
+    let call = breaker.call_async(|| clock.instant(), || ready(Ok::<_, Error>(1)));
+    let answer = thread::scope(|scope| scope.spawn(|| pollster::block_on(call)).join().unwrap());
+    assert_eq!(answer.unwrap(), 1);
 }

@@ -1,7 +1,7 @@
 use std::cell::{Cell, RefCell};
-use std::future::pending;
-use std::io;
+use std::future::{pending, ready};
 use std::time::Duration;
+use std::{io, thread};
 
 use backstop_clock::{ManualClock, Sleep as _, Timestamp};
 use backstop_error_taxonomy::{Class, Classify, Effect, Error, Kind, Transience};
@@ -94,6 +94,15 @@ fn the_time_of_an_attempt_counts_from_its_start() {
         let stopped = pollster::block_on(retry.read().run(&clock, &mut rng(), hangs)).unwrap_err();
         assert_eq!((stopped.attempts, clock.elapsed()), (1, ms(end)));
     }
+}
+
+#[test]
+fn a_run_may_move_to_another_thread() {
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let (retry, mut rng) = (retry(policy().with_deadline(ms(50))), rng());
+    let run = retry.at_most_once(KEY).run(&clock, &mut rng, |_| ready(Ok::<_, Error>(1)));
+    let ended = thread::scope(|scope| scope.spawn(|| pollster::block_on(run)).join().unwrap());
+    assert_eq!(ended.unwrap().value, 1);
 }
 
 /// An error whose author believed that a timeout means "nothing happened".
