@@ -12,12 +12,15 @@ use backstop_position_ledger::{
     Instruments, Ledger, MemoryJournal, Outcome, SqliteJournal,
     fill::{Fill, Side, TradeId},
     journal::Record,
+    order::{Intent, Strategy},
+    rules::Method,
 };
 use backstop_storage::Database;
 use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput};
 use rusqlite::Connection;
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// Positions over which the fills are spread.
 const POSITIONS: u64 = 1_000;
@@ -40,7 +43,10 @@ fn main() {
 #[derive(Clone, Copy)]
 enum Ids {
     Number,
+    /// Texts that rise, as those of most venues.
     Text,
+    /// Texts in no order.
+    Random,
 }
 
 /// Who trades how.
@@ -50,6 +56,8 @@ enum Pattern {
     Mixed,
     /// Every position is closed by its next fill and opened by the one after.
     Reopening,
+    /// As `Mixed`, of a bot: fills of its own orders for a strategy, first in first out, fees in a third currency.
+    Desk,
 }
 
 /// An endless stream of fills.
@@ -71,11 +79,50 @@ impl Fills {
     }
 
     fn instruments(&self) -> Instruments {
+        let method = match self.pattern {
+            Pattern::Desk => Method::Fifo,
+            Pattern::Mixed | Pattern::Reopening => Method::Average,
+        };
         let contract = |name: &InstrumentId| {
             Instrument::new(name.clone(), self.usd.clone(), amount("0.00001"), amount("0.001"))
                 .expect("steps above zero")
+                .with_method(method)
         };
-        Instruments::new(self.names.iter().map(contract)).expect("distinct names")
+        let known = Instruments::new(self.names.iter().map(contract)).expect("distinct names");
+        known.with_currency(coins())
+    }
+
+    /// The orders that are filled, if they are known: one for each position and side, larger than all its fills.
+    fn intents(&self) -> Vec<Entry> {
+        let known = match self.pattern {
+            Pattern::Desk => self.names.as_slice(),
+            Pattern::Mixed | Pattern::Reopening => &[],
+        };
+        let intent = |(place, name): (u64, &InstrumentId), side| {
+            let order_id = self.order_id(place, side);
+            let intent = Intent {
+                order_id,
+                tag: order_id,
+                instrument: name.clone(),
+                side,
+                quantity: whole(1_000_000_000),
+                limit: None,
+                accept_by: AT,
+                strategy: Strategy::new("momentum").expect("a name"),
+            };
+            Entry::new(order_id, self.account.clone(), AT, Fact::intended(intent))
+        };
+        let both = |known| [Side::Buy, Side::Sell].map(|side| intent(known, side));
+        (0..).zip(known).flat_map(both).collect()
+    }
+
+    fn order_id(&self, place: u64, side: Side) -> Uuid {
+        let mut random = [9; 10];
+        if matches!(self.pattern, Pattern::Desk) {
+            random[0] = u8::from(side == Side::Sell);
+            random[1..9].copy_from_slice(&place.to_be_bytes());
+        }
+        Entry::id_at(AT, random)
     }
 
     fn entry(&mut self) -> Entry {
@@ -84,15 +131,15 @@ impl Fills {
         // Cheap and well spread; the same in every run.
         let chance = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let place = match self.pattern {
-            Pattern::Mixed => chance % POSITIONS,
+            Pattern::Mixed | Pattern::Desk => chance % POSITIONS,
             Pattern::Reopening => n % POSITIONS,
         };
         let is_sell = match self.pattern {
-            Pattern::Mixed => chance / POSITIONS % 2 == 1,
+            Pattern::Mixed | Pattern::Desk => chance / POSITIONS % 2 == 1,
             Pattern::Reopening => n / POSITIONS % 2 == 1,
         };
         let lots = match self.pattern {
-            Pattern::Mixed => 1 + chance / 7 % 5_000,
+            Pattern::Mixed | Pattern::Desk => 1 + chance / 7 % 5_000,
             Pattern::Reopening => 250,
         };
         let thousandth = amount("0.001");
@@ -102,12 +149,21 @@ impl Fills {
         let trade_id = match self.ids {
             Ids::Number => TradeId::of_number(n),
             Ids::Text => TradeId::new(&format!("T-{n:014x}")).expect("a name"),
+            // An odd factor, so that none comes twice.
+            Ids::Random => {
+                let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                TradeId::new(&format!("{mixed:016x}")).expect("a name")
+            }
         };
         let side = if is_sell { Side::Sell } else { Side::Buy };
         let instrument = self.names[usize::try_from(place).expect("small")].clone();
-        let order_id = Entry::id_at(AT, [9; 10]);
+        let order_id = self.order_id(place, side);
+        let fee_currency = match self.pattern {
+            Pattern::Desk => coins(),
+            Pattern::Mixed | Pattern::Reopening => self.usd.clone(),
+        };
         let fill = Fill::new(trade_id, order_id, instrument, (side, quantity, price))
-            .with_fee(amount("0.05"), self.usd.clone());
+            .with_fee(amount("0.05"), fee_currency);
         let at = Timestamp::from_millis(AT.as_millis() + i64::try_from(n).expect("small"));
         let mut random = [0; 10];
         random[..8].copy_from_slice(&n.to_be_bytes());
@@ -127,6 +183,10 @@ fn dollars() -> Currency {
     Currency::new("USD").expect("a name")
 }
 
+fn coins() -> Currency {
+    Currency::new("BNB").expect("a name")
+}
+
 fn amount(text: &str) -> Amount {
     text.parse().expect("an amount")
 }
@@ -139,6 +199,7 @@ fn timed<B>(
 ) -> Duration {
     let mut fills = Fills::new(ids, pattern);
     let mut books = open(fills.instruments());
+    fills.intents().iter().for_each(|intent| take(&mut books, intent));
     let mut spent = Duration::ZERO;
     for _ in 0..count / BATCH {
         let batch = fills.batch();
@@ -160,6 +221,8 @@ fn apply(criterion: &mut Criterion) {
     let cases = [
         ("number_ids/1M", Ids::Number, Pattern::Mixed, 1_000_000),
         ("text_ids/1M", Ids::Text, Pattern::Mixed, 1_000_000),
+        ("random_ids/1M", Ids::Random, Pattern::Mixed, 1_000_000),
+        ("own_orders/1M", Ids::Number, Pattern::Desk, 1_000_000),
         ("number_ids/10M", Ids::Number, Pattern::Mixed, 10_000_000),
         ("reopening/1M", Ids::Number, Pattern::Reopening, 1_000_000),
         ("reopening/10M", Ids::Number, Pattern::Reopening, 10_000_000),
