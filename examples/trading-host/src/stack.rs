@@ -3,7 +3,7 @@
 //! ```text
 //! fallback    an answer of last resort, for reads alone
 //!  retry      decides by class whether another attempt is safe
-//!   gate      may anything be sent at all? asked before each attempt
+//!   gate      may anything be sent at all? asked before each attempt, and again once it has its slot
 //!    breaker  admits or refuses each attempt, sees each verdict
 //!     bulkhead  keeps one slow venue from taking every task
 //!      timeout  ends one attempt, whose outcome is then unknown
@@ -19,9 +19,11 @@
 //! - Gate outside the breaker: being halted says nothing of the venue.
 //! - Breaker outside the bulkhead: an open breaker takes no slot and nobody waits for one behind it;
 //!   a refusal by the bulkhead is marked as ours and judges no venue.
+//!   Whoever waits for a slot was admitted before, and still goes out when the breaker opens meanwhile.
 //! - Bulkhead outside the timeout: the time of an attempt starts when it runs, so waiting for a slot
 //!   is never taken for a slow venue; the wait has a limit of its own.
 //! - Timeout innermost: it ends one attempt, and the breaker sees that it did.
+//!   An attempt that the deadline of the whole call cuts before that judges nobody.
 
 use std::{fmt, time::Duration};
 
@@ -37,7 +39,7 @@ use crate::{
     venue::{Answer, VenueError},
 };
 
-/// Is told of each attempt that failed.
+/// Is told of each attempt that failed, but for one that the deadline of the whole call cut.
 pub type Witness<'w> = &'w dyn Fn(&CallError);
 
 /// Builds the layers around calls to a venue.
@@ -58,7 +60,7 @@ impl<'s> Stack<'s> {
         Self { clock, retry, gate: None, breaker: None, bulkhead: None, witness: None, timeout }
     }
 
-    /// Asks before each attempt whether anything may be sent.
+    /// Asks before each attempt whether anything may be sent, and again when it has waited for its slot.
     #[must_use]
     pub fn with_gate(self, may_send: &'s dyn Fn() -> bool) -> Self {
         Self { gate: Some(may_send), ..self }
@@ -124,19 +126,29 @@ impl<'s> Stack<'s> {
     }
 
     async fn admitted<'v, T: 'v>(&self, call: &impl Fn() -> Answer<'v, T>) -> Result<T, CallError> {
-        if self.gate.is_some_and(|may_send| !may_send()) {
-            return Err(CallError::Closed);
-        }
-        let Some(breaker) = self.breaker else { return self.in_slot(call).await };
+        self.ask_gate()?;
         let now = || self.clock.instant();
-        breaker.admit(now)?.call_async(now, || self.in_slot(call)).await
-    }
-
-    async fn in_slot<'v, T: 'v>(&self, call: &impl Fn() -> Answer<'v, T>) -> Result<T, CallError> {
+        let permit = match self.breaker {
+            Some(breaker) => Some(breaker.admit(now)?),
+            None => None,
+        };
         let _slot = match self.bulkhead {
             Some(bulkhead) => Some(bulkhead.enter(self.clock).await?),
             None => None,
         };
+        // A halt may have come while this waited for its slot; a permit that is dropped judges nobody.
+        self.ask_gate()?;
+        match permit {
+            Some(permit) => permit.call_async(now, || self.in_time(call)).await,
+            None => self.in_time(call).await,
+        }
+    }
+
+    fn ask_gate(&self) -> Result<(), CallError> {
+        if self.gate.is_some_and(|may_send| !may_send()) { Err(CallError::Closed) } else { Ok(()) }
+    }
+
+    async fn in_time<'v, T: 'v>(&self, call: &impl Fn() -> Answer<'v, T>) -> Result<T, CallError> {
         let limit = self.timeout;
         let answer = within(self.clock, limit, call()).await;
         Ok(answer.unwrap_or(Err(VenueError::Timeout { limit }))?)

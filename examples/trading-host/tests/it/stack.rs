@@ -123,6 +123,28 @@ fn waiting_for_a_slot_is_not_taken_for_a_slow_venue() {
 }
 
 #[test]
+fn who_waits_for_a_slot_when_the_gate_closes_sends_nothing() {
+    play(async |case| {
+        let limits = Limits::new(1).with_max_waiting(1).with_max_wait(TIMEOUT * 10);
+        let (breaker, bulkhead) = (breaker(1), Bulkhead::new(limits).unwrap());
+        let (slot, open) = (bulkhead.try_enter().unwrap(), Cell::new(true));
+        let gate = || open.get();
+        let stack = case.stack().with_breaker(&breaker).with_bulkhead(&bulkhead).with_gate(&gate);
+        let mut rng = rng();
+        let waits = stack.run(&mut rng, None, || case.answers(Ok(7)));
+        let halts = async {
+            case.clock.sleep(TIMEOUT).await;
+            open.set(false);
+            drop(slot);
+        };
+        let (stopped, ()) = futures::join!(waits, halts);
+        assert!(matches!(stopped.unwrap_err().error, Some(CallError::Closed)));
+        assert_eq!((case.sent.get(), breaker.state()), (0, State::Closed));
+        assert!(bulkhead.try_enter().is_ok(), "the slot is given back");
+    });
+}
+
+#[test]
 fn a_call_that_hangs_is_ended_and_opens_the_breaker() {
     play(async |case| {
         let breaker = breaker(1);
