@@ -79,8 +79,9 @@ impl Books {
             let Some(slot) = self.slots.get_mut(index(number)) else { continue };
             let (pair, is_main) = (slot.pair, slot.main.is_none());
             let fees = if is_main { changed(&slot.state.fees, &state.fees)? } else { Vec::new() };
+            // Before anything changes: what fails here is not in the trail.
+            let moved = Moved::between(&slot.state, &state).map_err(of("balance"))?;
             let old = std::mem::replace(&mut slot.state, state);
-            let moved = Moved::between(&old, &slot.state).map_err(of("balance"))?;
             self.trail.push(Undo::State(number, Box::new(old)));
             if let (true, Some(instrument)) = (is_main, self.pair(pair).map(|pair| pair.instrument))
             {

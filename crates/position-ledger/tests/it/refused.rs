@@ -300,6 +300,20 @@ fn every_kind_of_entry_is_refused_by_field_value_and_rule() {
 }
 
 #[test]
+fn a_word_that_moves_a_profit_too_far_changes_nothing() {
+    let (mut ledger, mut desk) = ledger();
+    let (side, price) = (Side::Sell, amount("160000000000000000000"));
+    let sold = desk.entry(Fact::Filled(Fill { side, price, ..bought("X") }));
+    assert!(ledger.append(&sold, Durability::Grouped).is_ok());
+    let before = ledger.books().clone();
+    // Either profit is in range, and what lies between them is not.
+    let word = Correction::new(instrument_id("X"), trade("new"), price.negated());
+    let refused = ledger.append(&desk.entry(Fact::FillCorrected(word)), Durability::Grouped);
+    assert_eq!(refused.unwrap_err().to_string(), "balance: out of range");
+    assert!(*ledger.books() == before, "it left a trace");
+}
+
+#[test]
 fn nothing_happens_before_the_epoch() {
     let (mut ledger, mut desk) = ledger();
     let before = ledger.books().clone();
