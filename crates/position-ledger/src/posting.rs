@@ -168,8 +168,14 @@ impl Books {
         }
         // Some had it, others had not: what is left to do is for the caller to say, account by account.
         let of = self.pairs.iter().filter(|pair| pair.id == action.instrument);
-        let narrow = of.map(|pair| note_key(&with(&pair.account, Reach::Account)));
-        let known = narrow.into_iter().any(|key| self.noted.contains_key(&key));
+        // Where event time decides, also those who held nothing yet.
+        let told = self.told.iter().filter(|told| {
+            (&told.action.instrument, &told.action.id) == (&action.instrument, &action.id)
+        });
+        let told = told.filter_map(|told| told.account.as_ref());
+        let mut accounts = of.map(|pair| &pair.account).chain(told);
+        let known = accounts
+            .any(|account| self.noted.contains_key(&note_key(&with(account, Reach::Account))));
         let difference = || Difference::new("reach", &"some accounts", &"everyone");
         known.then(|| Posting::Conflict(difference()))
     }

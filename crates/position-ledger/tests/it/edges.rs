@@ -223,6 +223,21 @@ fn an_action_for_some_accounts_is_not_done_again_for_everyone() {
 }
 
 #[test]
+fn who_held_nothing_yet_is_not_split_again_for_everyone() {
+    let mut ledger = ledger_of([make("X").with_sequencing(Sequencing::EventTime)]);
+    let mut desk = Desk::default();
+    let early = desk.entry(Fact::Filled(on("X", fill("t1", "4", "10"))));
+    apply(&mut ledger, &mut desk, act("s", "X", Reach::Account, split("3", "1", None)));
+    let everyone = desk.entry(act("s", "X", Reach::Everyone, split("3", "1", None)));
+    match append(&mut ledger, &everyone) {
+        Ok(Outcome::Conflict(difference)) => assert_eq!(difference.field, "reach"),
+        other => panic!("{other:?}"),
+    }
+    assert!(append(&mut ledger, &early).is_ok());
+    assert_eq!(figures(&ledger, &account(), "X"), ["12", "40", "0"].map(amount));
+}
+
+#[test]
 fn a_split_that_leaves_nothing_loses_the_cost() {
     let unit = "0.000000000000000001";
     for method in [Method::Average, Method::Fifo, Method::Hifo] {
