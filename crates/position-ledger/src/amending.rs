@@ -119,10 +119,7 @@ impl Books {
     }
 
     fn rederive_fill(&mut self, kept: &Kept) -> Result<(), AppendError> {
-        for slot in [self.slot_of(kept), kept.share].into_iter().flatten() {
-            self.rederive(slot)?;
-        }
-        Ok(())
+        self.rederive([self.slot_of(kept), kept.share].into_iter().flatten())
     }
 }
 

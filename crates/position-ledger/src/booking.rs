@@ -342,11 +342,11 @@ impl Books {
             };
         }
         // Both have it before either is derived again, since a transfer may tie them.
-        let mut slots = [Some(slot), share].into_iter().flatten();
+        let slots = [Some(slot), share].into_iter().flatten();
         for slot in slots.clone() {
             self.add_op(slot, Op::Fill(place), instrument, (deal.sequence, deal.at));
         }
-        slots.try_for_each(|slot| self.rederive(slot))
+        self.rederive(slots)
     }
 
     /// Books a deal at the end of a position or a share.

@@ -203,14 +203,12 @@ impl Books {
                 self.link(slot);
             }
         }
-        for slot in slots.iter().copied() {
-            if in_order {
-                self.run_at_end(slot, Op::Deed(number))?;
-            } else {
-                self.rederive(slot)?;
-            }
+        let mut slots = slots.iter().copied();
+        if in_order {
+            slots.try_for_each(|slot| self.run_at_end(slot, Op::Deed(number)))
+        } else {
+            self.rederive(slots)
         }
-        Ok(())
     }
 
     /// Runs an operation on its slot and on those that it ties to it; on them alone, since it may concern very many.

@@ -3,7 +3,7 @@
 //! A bust, a correction, or what is late where event time decides, changes the past: the position is made anew.
 //! The cost is that of the history of the position, and of those that a transfer ties to it; of no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use backstop_clock::Timestamp;
 
@@ -67,10 +67,22 @@ type Fees = Vec<(Currency, Amount)>;
 type States = Vec<(u32, State)>;
 
 impl Books {
-    /// Makes a position, and those that are tied to it, anew from their histories.
-    pub(crate) fn rederive(&mut self, slot: u32) -> Result<(), AppendError> {
-        let states = self.derive(&self.component(slot), None, &mut |_| ())?;
-        self.install(states)
+    /// Makes positions, and those that are tied to them, anew from their histories: what is tied together once.
+    pub(crate) fn rederive(
+        &mut self,
+        slots: impl IntoIterator<Item = u32>,
+    ) -> Result<(), AppendError> {
+        let mut made = BTreeSet::new();
+        for slot in slots {
+            if made.contains(&slot) {
+                continue;
+            }
+            let component = self.component(slot);
+            let states = self.derive(&component, None, &mut |_| ())?;
+            self.install(states)?;
+            made.extend(component);
+        }
+        Ok(())
     }
 
     /// Puts new states in the place of old ones, and moves the balances by what differs.
