@@ -416,7 +416,7 @@ impl Books {
         legs.find(|number| self.slot(*number).is_some_and(|slot| slot.leg.as_ref() == leg))
     }
 
-    /// The position of a kept fill: none when all of it was void before it came.
+    /// The position of a kept fill.
     pub(crate) fn slot_of(&self, kept: &Kept) -> Option<u32> {
         kept.slot.or_else(|| self.pair(kept.pair)?.legs.first())
     }
