@@ -105,6 +105,14 @@ fn on_futures(criterion: &mut Criterion) {
             "backon",
             threads,
             || (),
+            |()| now((async || call()).retry(exponential())).is_ok(),
+        );
+        // Without a timer its future is smaller; ours and the others could really pause.
+        with_own(
+            &mut group,
+            "backon_no_pauses",
+            threads,
+            || (),
             |()| {
                 let run = (async || call()).retry(exponential()).sleep(|_| ready(()));
                 now(run).is_ok()
