@@ -11,7 +11,7 @@
 //! | a fill | always, a fill is a fact | done when all is filled; accepted, unless cancelled or expired |
 //!
 //! `NotApplied` is our own conclusion, so any later word of the venue overrules it.
-//! The same event again is a duplicate; with another content it is a conflict.
+//! The same event again is a duplicate, whatever came in between; with another content it is a conflict.
 
 use std::sync::Arc;
 
@@ -171,6 +171,8 @@ pub struct Order {
     /// It was taken for never placed or rejected, and news of the venue proved otherwise.
     was_misjudged: bool,
     end: Option<End>,
+    /// What was said of it that later news overruled, or may overrule, and when: it may be told again.
+    said: Vec<(Timestamp, End)>,
 }
 
 /// What an event does to an order.
@@ -194,6 +196,7 @@ impl Order {
             doubted: false,
             was_misjudged: false,
             end: None,
+            said: Vec::new(),
         }
     }
 
@@ -278,34 +281,48 @@ impl Order {
         self.filled = filled;
     }
 
-    /// The order after `event`, or why there is none.
-    pub(crate) fn after(&self, event: &Event) -> Step {
+    /// The order after an `event` that happened `at` a time, or why there is none.
+    pub(crate) fn after(&self, event: &Event, at: Timestamp) -> Step {
         match event {
             Event::Accepted { venue_order_id }
             | Event::Resolved(Resolution::Accepted { venue_order_id }) => {
                 self.accepted(venue_order_id)
             }
-            Event::Rejected { reason } => match &self.end {
-                Some(End::Rejected(held)) if held == reason => Step::Repeated,
-                Some(End::Rejected(held)) => Step::Differs(Difference::new("reason", held, reason)),
-                None | Some(End::NotApplied) if self.filled.is_zero() => {
-                    self.ended(End::Rejected(reason.clone()))
-                }
-                _ => Step::NotAllowed,
-            },
+            Event::Rejected { reason } => self.rejected(End::Rejected(reason.clone()), at),
             Event::Cancelled => self.stopped(End::Cancelled),
             Event::Expired => self.stopped(End::Expired),
             Event::OutcomeUnknown if self.doubted => Step::Repeated,
             Event::OutcomeUnknown if self.status() == Status::Intended => {
                 Step::Changed(Box::new(Self { doubted: true, ..self.clone() }))
             }
-            Event::Resolved(Resolution::NotApplied) if self.end == Some(End::NotApplied) => {
-                Step::Repeated
+            Event::OutcomeUnknown => Step::NotAllowed,
+            Event::Resolved(Resolution::NotApplied) => {
+                let is_said_now = self.said.contains(&(at, End::NotApplied));
+                if self.status().is_unresolved() && !is_said_now {
+                    self.thought_over(End::NotApplied, at)
+                } else if self.said.iter().any(|(_, said)| *said == End::NotApplied) {
+                    Step::Repeated
+                } else {
+                    Step::NotAllowed
+                }
             }
-            Event::Resolved(Resolution::NotApplied) if self.status().is_unresolved() => {
-                self.ended(End::NotApplied)
-            }
-            Event::OutcomeUnknown | Event::Resolved(Resolution::NotApplied) => Step::NotAllowed,
+        }
+    }
+
+    fn rejected(&self, end: End, at: Timestamp) -> Step {
+        let may_be = matches!(self.end, None | Some(End::NotApplied)) && self.filled.is_zero();
+        if may_be && !self.said.contains(&(at, end.clone())) {
+            return self.thought_over(end, at);
+        }
+        let mut reasons = self.said.iter().filter_map(|(_, said)| match said {
+            End::Rejected(reason) => Some(reason),
+            _ => None,
+        });
+        let End::Rejected(reason) = &end else { return Step::NotAllowed };
+        match (reasons.clone().any(|held| held == reason), reasons.next_back()) {
+            (true, _) => Step::Repeated,
+            (false, Some(held)) => Step::Differs(Difference::new("reason", held, reason)),
+            (false, None) => Step::NotAllowed,
         }
     }
 
@@ -334,10 +351,17 @@ impl Order {
         }
     }
 
+    /// The venue never had it, as far as is known.
+    fn thought_over(&self, end: End, at: Timestamp) -> Step {
+        let mut order = self.clone();
+        order.said.push((at, end.clone()));
+        order.end = Some(end);
+        Step::Changed(Box::new(order))
+    }
+
     fn ended(&self, end: End) -> Step {
         // The venue cannot cancel, or let expire, what it never had.
-        let corrects = self.end == Some(End::NotApplied) && !matches!(end, End::Rejected(_));
-        let was_misjudged = self.was_misjudged || corrects;
+        let was_misjudged = self.was_misjudged || self.end == Some(End::NotApplied);
         Step::Changed(Box::new(Self { end: Some(end), was_misjudged, ..self.clone() }))
     }
 }

@@ -459,7 +459,7 @@ impl Books {
         if order.account() != &entry.account {
             return Err(Invalid::new("account", &entry.account, "be that of the order").into());
         }
-        match order.after(event) {
+        match order.after(event, entry.at) {
             Step::Changed(order) => {
                 self.swap_order(order_id, Some(order));
                 Ok(Posting::Applied)

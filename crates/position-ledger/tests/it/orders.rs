@@ -170,3 +170,41 @@ fn a_bust_gives_back_only_what_was_counted() {
         assert_eq!(order.filled(), amount(filled));
     }
 }
+
+#[test]
+fn an_overruled_word_is_told_again_as_a_duplicate() {
+    let not_applied = || Event::Resolved(Resolution::NotApplied);
+    let rejected = || Event::Rejected { reason: Text::new("too late").unwrap() };
+    for (said, overruled_by) in [
+        (not_applied(), Some(Event::Expired)),
+        (not_applied(), Some(rejected())),
+        (rejected(), None),
+    ] {
+        let (mut ledger, mut desk) = after(&[]);
+        let told = desk.entry(event(1, said));
+        assert!(matches!(ledger.append(&told, Durability::Grouped), Ok(Outcome::Applied { .. })));
+        match overruled_by {
+            Some(news) => apply(&mut ledger, &mut desk, event(1, news)),
+            None => apply(&mut ledger, &mut desk, Fact::Filled(fill("t1", "4", "1.1"))),
+        }
+        let books = ledger.books().clone();
+        assert_eq!(ledger.append(&told, Durability::Grouped).unwrap(), Outcome::Duplicate);
+        assert_eq!(ledger.books(), &books);
+    }
+}
+
+#[test]
+fn a_later_look_up_may_come_to_the_same_answer() {
+    let not_applied = || event(1, Event::Resolved(Resolution::NotApplied));
+    let (mut ledger, mut desk) = after(&[]);
+    let told = desk.entry(not_applied());
+    assert!(matches!(ledger.append(&told, Durability::Grouped), Ok(Outcome::Applied { .. })));
+    apply(&mut ledger, &mut desk, Fact::Filled(fill("t1", "4", "1.1")));
+    let trade_id = TradeId::new("t1").unwrap();
+    let void = Void { instrument: instrument_id("EUR/USD"), trade_id, quantity: None };
+    apply(&mut ledger, &mut desk, Fact::FillVoided(void));
+    assert_eq!(status(&ledger), Status::Intended);
+    assert_eq!(ledger.append(&told, Durability::Grouped).unwrap(), Outcome::Duplicate);
+    apply(&mut ledger, &mut desk, not_applied());
+    assert_eq!(status(&ledger), Status::NotApplied);
+}
