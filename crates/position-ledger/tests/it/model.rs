@@ -19,6 +19,11 @@ pub(crate) fn zero() -> Fraction {
     Fraction::from_integer(BigInt::from(0))
 }
 
+/// Whether it is no more than what the ledger rounds, who names lots by quantities that are rounded.
+fn is_crumb(quantity: &Fraction) -> bool {
+    size(quantity) < exact("0.000000000001".parse().unwrap())
+}
+
 pub(crate) fn is_zero(value: &Fraction) -> bool {
     *value == zero()
 }
@@ -264,17 +269,19 @@ impl Position {
                 &quantity.clone().min(rest.clone())
             };
             let (lots, missing) = self.take_named(name, wanted);
-            if how == Choosing::Strictly && !is_zero(&missing) {
+            if how == Choosing::Strictly && !is_crumb(&missing) {
                 return None;
             }
             rest -= wanted - missing;
             taken.extend(lots);
         }
-        if how == Choosing::AsFarAsHeld {
-            taken.extend(self.take(terms.method, &rest));
-            return Some(taken);
+        if how == Choosing::Strictly && !is_crumb(&rest) {
+            return None;
         }
-        is_zero(&rest).then_some(taken)
+        if rest > zero() {
+            taken.extend(self.take(terms.method, &rest));
+        }
+        Some(taken)
     }
 
     fn merge(&mut self) {
@@ -307,8 +314,11 @@ impl Position {
             let cost: Fraction = taken.into_iter().map(|lot| lot.cost).sum();
             let gain = value(&closed) - cost;
             self.realized += if self.long == inverse { -gain } else { gain };
-        } else if how == Choosing::Strictly && !deal.choice.is_empty() {
-            return None;
+        } else if how == Choosing::Strictly {
+            let named: Fraction = deal.choice.iter().map(|(_, quantity)| quantity).sum();
+            if !is_crumb(&named) {
+                return None;
+            }
         }
         if !is_zero(&opened) {
             self.long = deal.buy;
