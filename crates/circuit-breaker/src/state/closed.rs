@@ -56,13 +56,15 @@ impl Machine {
         if !self.is_counting() || self.counts.consecutive_failures > 0 || self.is_quiet() {
             return Room::None;
         }
-        let mut next = self.counts();
+        let now = self.counts();
+        let mut next = now;
         next.add(Outcome::GOOD, 1);
         let looms = |rule| self.announced & bit(rule) == 0;
-        if trip::rules_met(&self.policy, next).any(looms) {
+        // A full ring forgets one for each that comes, so a rule that a new policy made hold may go on to hold.
+        if [now, next].into_iter().flat_map(|at| trip::rules_met(&self.policy, at)).any(looms) {
             return Room::None;
         }
-        let safe = trip::safe_good(&self.policy, self.counts());
+        let safe = trip::safe_good(&self.policy, now);
         match window {
             Window::Ring(ring) => {
                 let many = safe.min(ring.room_for_good().into());

@@ -163,6 +163,22 @@ fn fewer_probes_than_have_answered_wedge_nothing() {
 }
 
 #[test]
+fn a_stricter_policy_decides_at_the_next_verdict_even_a_good_one() {
+    let clock = clock();
+    let now = || clock.instant();
+    let of_three = |rate| Policy::new(30 * SECOND).with_count_window(3).with_failure_rate(rate);
+    let breaker = Breaker::new(of_three(0.9)).unwrap();
+    breaker.admit(now).unwrap().success(now);
+    breaker.admit(now).unwrap().failure(now);
+    breaker.admit(now).unwrap().success(now);
+    breaker.reconfigure(of_three(0.3)).unwrap();
+    assert_eq!(breaker.state(), State::Closed);
+    // The window forgets a good one for it, so a third of it stays bad.
+    breaker.admit(now).unwrap().success(now);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
 fn a_refused_policy_changes_nothing() {
     let clock = clock();
     let breaker = Breaker::new(policy()).unwrap();
