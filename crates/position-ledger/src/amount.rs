@@ -2,7 +2,6 @@
 
 mod arithmetic;
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +9,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{AmountError, Invalid, TooWide};
+
+pub(crate) use arithmetic::is_away;
 
 /// Units in one: 10 to the power of [`Amount::DECIMALS`].
 const SCALE: i128 = 1_000_000_000_000_000_000;
@@ -161,12 +162,8 @@ impl Amount {
         if rest == 0 {
             return Self::from_units(units);
         }
-        let twice = rest.saturating_mul(2);
-        let away = match twice.cmp(&SCALE.unsigned_abs()) {
-            Ordering::Less => false,
-            Ordering::Equal => units.wrapping_rem(2) != 0,
-            Ordering::Greater => true,
-        };
+        let missing = SCALE.unsigned_abs().wrapping_sub(rest);
+        let away = is_away(rest.cmp(&missing), units & 1 == 1);
         let towards = if (self.0 < 0) == (other.0 < 0) { 1 } else { -1 };
         let step = if away { towards } else { 0 };
         units.checked_add(step).ok_or(AmountError::Overflow).and_then(Self::from_units)

@@ -1,10 +1,8 @@
 //! Three factors and one rounding: the values and prices of contracts with a multiplier.
 
-use std::cmp::Ordering;
-
 use ethnum::U256;
 
-use crate::amount::Amount;
+use crate::amount::{Amount, is_away};
 use crate::error::AmountError;
 
 /// Units of 1e-36 in one; below 2^120.
@@ -45,11 +43,8 @@ fn size(amount: Amount) -> U256 {
 
 /// `count` and `rest / divisor` to the nearest whole number of units, the even one if two are as near.
 fn rounded(count: U256, rest: U256, divisor: U256, negative: bool) -> Result<Amount, AmountError> {
-    let away = match rest.cmp(&divisor.wrapping_sub(rest)) {
-        Ordering::Less => false,
-        Ordering::Equal => count.wrapping_rem(U256::from(2_u8)) != U256::ZERO,
-        Ordering::Greater => true,
-    };
+    let is_odd = count.wrapping_rem(U256::from(2_u8)) != U256::ZERO;
+    let away = is_away(rest.cmp(&divisor.wrapping_sub(rest)), is_odd);
     let size = count.checked_add(U256::from(u8::from(away)));
     let size = size.and_then(|size| i128::try_from(size).ok()).ok_or(AmountError::Overflow)?;
     Amount::from_units(if negative { size.wrapping_neg() } else { size })

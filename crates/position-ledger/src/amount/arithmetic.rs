@@ -80,7 +80,7 @@ fn short_share(units: i128, numerator: i128, denominator: i128) -> Option<i128> 
     let product = units.unsigned_abs().checked_mul(numerator)?;
     let quotient = product.checked_div(divisor)?;
     let rest = product.wrapping_sub(quotient.wrapping_mul(divisor));
-    let away = is_away(rest, divisor, quotient & 1 == 1);
+    let away = is_away(rest.cmp(&divisor.wrapping_sub(rest)), quotient & 1 == 1);
     let size = i128::try_from(quotient.wrapping_add(u128::from(away))).ok()?;
     Some(if negative { size.wrapping_neg() } else { size })
 }
@@ -114,15 +114,18 @@ fn shortened(mut numerator: i128, mut denominator: i128) -> (i128, i128) {
 /// The nearest whole quotient, the even one if two are as near; `None` when it is out of range.
 fn half_even(product: i128, divisor: i128) -> Option<i128> {
     let (quotient, rest) = (product.checked_div(divisor)?, product.checked_rem(divisor)?);
-    let away = is_away(rest.unsigned_abs(), divisor.unsigned_abs(), quotient & 1 == 1);
+    let (rest, size) = (rest.unsigned_abs(), divisor.unsigned_abs());
+    let away = is_away(rest.cmp(&size.wrapping_sub(rest)), quotient & 1 == 1);
     let towards = if (product < 0) == (divisor < 0) { 1 } else { -1 };
     quotient.checked_add(if away { towards } else { 0 })
 }
 
-/// Whether a quotient with this rest goes to its neighbour further from zero.
+/// Whether a quotient goes to its neighbour further from zero, by how its rest compares with what is missing there.
+///
+/// Half to even, which is the rule of every amount that is rounded.
 #[inline]
-fn is_away(rest: u128, divisor: u128, is_odd: bool) -> bool {
-    match rest.cmp(&divisor.wrapping_sub(rest)) {
+pub(crate) const fn is_away(rest: Ordering, is_odd: bool) -> bool {
+    match rest {
         Ordering::Less => false,
         Ordering::Equal => is_odd,
         Ordering::Greater => true,
@@ -136,11 +139,8 @@ fn half_even_wide(left: i128, right: i128, denominator: i128, grain: i128) -> Op
     let divisor = I256::from(denominator).wrapping_mul(I256::from(grain));
     let (quotient, rest) = (product.checked_div(divisor)?, product.checked_rem(divisor)?);
     let (rest, size) = (rest.unsigned_abs(), divisor.unsigned_abs());
-    let away = match rest.cmp(&size.wrapping_sub(rest)) {
-        Ordering::Less => false,
-        Ordering::Equal => quotient.wrapping_rem(I256::from(2)) != I256::ZERO,
-        Ordering::Greater => true,
-    };
+    let is_odd = quotient.wrapping_rem(I256::from(2)) != I256::ZERO;
+    let away = is_away(rest.cmp(&size.wrapping_sub(rest)), is_odd);
     let towards = if product.is_negative() == divisor.is_negative() { 1 } else { -1 };
     let step = if away { I256::from(towards) } else { I256::ZERO };
     quotient.checked_add(step).and_then(|wide| i128::try_from(wide).ok())
