@@ -1,6 +1,9 @@
-//! Good verdicts that may be booked without the lock.
+//! What threads count apart from each other.
 
-use crate::sync::{AtomicI64, AtomicU64, CELLS, Ordering, cell_of_thread};
+use crate::{
+    sync::{AtomicI64, AtomicU64, CELLS, Ordering, cell_of_thread},
+    tally::{Counted, Tally},
+};
 
 /// Room in one cell: good verdicts that one grant can give to a thread.
 const CELL_MAX: u64 = u32::MAX as u64;
@@ -15,6 +18,8 @@ const LEFT_BITS: u32 = 32;
 ///
 /// Each cell holds the number of its grant beside what is left of it, so that nobody can take
 /// from a grant that was revoked after it was looked at.
+///
+/// A cell also takes what its thread adds to the totals.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     cells: [Cell; CELLS],
@@ -27,7 +32,10 @@ pub(crate) struct Allowance {
 /// Two cache lines apart, because some processors fetch lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Cell(AtomicU64);
+struct Cell {
+    granted: AtomicU64,
+    tally: Tally,
+}
 
 /// What the holder of the lock remembers of the grant in force.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +55,10 @@ pub(crate) struct Granted {
 impl Allowance {
     pub(crate) fn new() -> Self {
         Self {
-            cells: std::array::from_fn(|_| Cell(AtomicU64::new(0))),
+            cells: std::array::from_fn(|_| Cell {
+                granted: AtomicU64::new(0),
+                tally: Tally::new(),
+            }),
             slice_end: AtomicI64::new(i64::MIN),
             slow_from: AtomicI64::new(i64::MAX),
         }
@@ -67,6 +78,17 @@ impl Allowance {
         self.slow_from.store(nanos, Ordering::Relaxed);
     }
 
+    /// What the caller's thread adds to the totals.
+    #[inline]
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.cells[cell_of_thread()].tally
+    }
+
+    /// What all threads added to one of the totals.
+    pub(crate) fn total(&self, what: Counted) -> u64 {
+        self.cells.iter().map(|cell| cell.tally.get(what)).sum()
+    }
+
     /// There is a grant, and it is of the slice that ends then.
     pub(crate) fn holds_until(&self, granted: &Granted, slice_end: i64) -> bool {
         granted.total > 0 && self.slice_end.load(Ordering::Relaxed) == slice_end
@@ -75,7 +97,7 @@ impl Allowance {
     /// Takes one, if one is left and `holds` still says so after the cell was read.
     #[inline]
     pub(crate) fn take(&self, holds: impl Fn() -> bool) -> bool {
-        let cell = &self.cells[cell_of_thread()].0;
+        let cell = &self.cells[cell_of_thread()].granted;
         // What is published before a grant is seen by whoever sees the grant.
         let mut seen = cell.load(Ordering::Acquire);
         loop {
@@ -98,7 +120,7 @@ impl Allowance {
         self.slice_end.store(slice_end.unwrap_or(i64::MIN), Ordering::Release);
         let number = granted.number.wrapping_add(1);
         let put = |cell: &Cell, left: u64| {
-            cell.0.store(u64::from(number) << LEFT_BITS | left, Ordering::Release);
+            cell.granted.store(u64::from(number) << LEFT_BITS | left, Ordering::Release);
             left
         };
         let (total, only) = if many <= FEW {
@@ -127,7 +149,7 @@ impl Allowance {
     }
 
     fn left(&self, granted: Granted, read: impl Fn(&AtomicU64) -> u64) -> u64 {
-        let read = |cell: &Cell| read(&cell.0) & CELL_MAX;
+        let read = |cell: &Cell| read(&cell.granted) & CELL_MAX;
         match granted.only {
             _ if granted.total == 0 => 0,
             Some(only) => read(&self.cells[usize::from(only)]),

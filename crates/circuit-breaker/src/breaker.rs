@@ -8,7 +8,7 @@ use crate::{
     permit::Ticket,
     rejection::Reason,
     state::{Admission, Machine, Recorded},
-    sync::{AtomicU64, Ordering},
+    tally::Counted,
     time::Now,
     word::Word,
 };
@@ -44,12 +44,8 @@ pub struct Breaker {
     shared: Arc<Shared>,
 }
 
-pub(crate) struct Shared {
+struct Shared {
     gate: Gate,
-    pub(crate) rejected: AtomicU64,
-    pub(crate) would_reject: AtomicU64,
-    pub(crate) prioritized: AtomicU64,
-    pub(crate) stale: AtomicU64,
     listeners: Listeners<Breaker, Event>,
 }
 
@@ -81,10 +77,6 @@ impl Breaker {
     pub(crate) fn of(machine: Machine, origin: Option<Instant>) -> Self {
         let shared = Shared {
             gate: Gate::new(machine, origin),
-            rejected: AtomicU64::new(0),
-            would_reject: AtomicU64::new(0),
-            prioritized: AtomicU64::new(0),
-            stale: AtomicU64::new(0),
             listeners: Listeners::new(),
         };
         Self { shared: Arc::new(shared) }
@@ -157,10 +149,6 @@ impl Breaker {
         &self.shared.gate
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
     pub(crate) fn listeners(&self) -> &Listeners<Self, Event> {
         &self.shared.listeners
     }
@@ -205,22 +193,36 @@ impl Breaker {
         rank: Rank,
         now: impl FnOnce() -> Instant,
     ) -> Result<Ticket, Rejection> {
+        // Apart from the rest, because an open breaker must be cheap.
+        if word.state() == State::Open {
+            self.ticket_of_open(word, rank, now())
+        } else {
+            self.ticket_unopened(word, rank, now)
+        }
+    }
+
+    #[inline(never)]
+    fn ticket_unopened(
+        &self,
+        word: Word,
+        rank: Rank,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Ticket, Rejection> {
         match word.state() {
             // They are asked only where calls are timed.
             State::Closed | State::Disabled | State::MetricsOnly => {
                 let started = self.gate().moment(now()).tick;
                 Ok(Ticket { word, ordinal: 0, started })
             }
-            State::Open => self.ticket_of_open(word, rank, now()),
             State::HalfOpen if word.is_timed() => {
                 self.ticket_locked(rank, Some(now()), &mut || None)
             }
-            State::HalfOpen => self.ticket_locked(rank, None, &mut once(now)),
+            State::Open | State::HalfOpen => self.ticket_locked(rank, None, &mut once(now)),
             State::ForcedOpen => self.refuse(word, rank, Rejection::FORCED_OPEN),
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn ticket_of_open(&self, word: Word, rank: Rank, now: Instant) -> Result<Ticket, Rejection> {
         match self.gate().open_left(self.gate().moment(now)) {
             Some(left) => self.refuse(word, rank, Rejection::open(left)),
@@ -261,14 +263,13 @@ impl Breaker {
     /// Rejects, unless the call is exempt.
     #[inline]
     fn refuse(&self, word: Word, rank: Rank, rejection: Rejection) -> Result<Ticket, Rejection> {
-        let shared = &self.shared;
         let passes = rank == Rank::Priority && rejection.reason != Reason::ForcedOpen;
-        let (total, answer) = match (passes, word.is_dry_run()) {
-            (true, _) => (&shared.prioritized, Ok(Ticket::SPENT)),
-            (false, true) => (&shared.would_reject, Ok(Ticket::SPENT)),
-            (false, false) => (&shared.rejected, Err(rejection)),
+        let (what, answer) = match (passes, word.is_dry_run()) {
+            (true, _) => (Counted::Prioritized, Ok(Ticket::SPENT)),
+            (false, true) => (Counted::WouldReject, Ok(Ticket::SPENT)),
+            (false, false) => (Counted::Rejected, Err(rejection)),
         };
-        total.fetch_add(1, Ordering::Relaxed);
+        self.gate().count(what);
         answer
     }
 
@@ -319,7 +320,7 @@ impl Breaker {
 
     pub(crate) fn count_stale(&self, stale: u64) {
         if stale > 0 {
-            self.shared.stale.fetch_add(stale, Ordering::Relaxed);
+            self.gate().count_many(Counted::Stale, stale);
         }
     }
 

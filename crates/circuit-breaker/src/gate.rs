@@ -11,6 +11,7 @@ use crate::{
     counts::Outcome,
     state::{Machine, Ordinal, Recorded, Room},
     sync::{AtomicI64, AtomicU64, Mutex, MutexGuard, Ordering},
+    tally::{Counted, Tally},
     time::{self, Moment, Now},
     word::{Period, Word},
 };
@@ -28,8 +29,10 @@ pub(crate) struct Gate {
     open_until: AtomicI64,
     /// Ticks are counted from here.
     origin: OnceLock<Instant>,
-    /// There once a policy has a window or times its calls; others need none of it.
+    /// There once a policy has a window or times its calls, or threads met at the tally.
     allowance: OnceLock<Box<Allowance>>,
+    /// What was counted where there is no allowance, or rarely.
+    tally: Tally,
     machine: Mutex<Machine>,
 }
 
@@ -40,6 +43,7 @@ impl Gate {
             open_until: AtomicI64::new(UNKNOWN),
             origin: origin.map_or_else(OnceLock::new, OnceLock::from),
             allowance: OnceLock::new(),
+            tally: Tally::new(),
             machine: Mutex::new(machine),
         };
         gate.prepare(&gate.lock().policy);
@@ -85,6 +89,34 @@ impl Gate {
             let is_in_time = |tick| tick < allowance.slice_end();
             self.word() == word && (!word.is_sliced() || now.tick().is_some_and(is_in_time))
         })
+    }
+
+    /// Adds one to a total.
+    ///
+    /// Threads that are turned away at once would hand one line of memory to and fro, a hundred
+    /// nanoseconds each time, and that line is read by every call.
+    /// So the first two that meet make cells for all.
+    #[inline]
+    pub(crate) fn count(&self, what: Counted) {
+        if let Some(allowance) = self.allowance.get() {
+            allowance.tally().add(what, 1);
+        } else if !self.tally.try_add(what) {
+            self.allowance().tally().add(what, 1);
+        }
+    }
+
+    /// Adds to a total where that happens seldom.
+    pub(crate) fn count_many(&self, what: Counted, many: u64) {
+        self.tally.add(what, many);
+    }
+
+    pub(crate) fn total(&self, what: Counted) -> u64 {
+        self.tally.get(what) + self.allowance.get().map_or(0, |apart| apart.total(what))
+    }
+
+    #[cold]
+    fn allowance(&self) -> &Allowance {
+        self.allowance.get_or_init(|| Box::new(Allowance::new()))
     }
 
     /// Gives the machine a verdict, and says what came of it.
@@ -143,8 +175,7 @@ impl Gate {
     /// What calls need of a policy without the lock, made here so that no call has to allocate it.
     fn prepare(&self, policy: &Policy) {
         if policy.window.is_some() || policy.slow_call.is_some() {
-            let allowance = self.allowance.get_or_init(|| Box::new(Allowance::new()));
-            allowance.set_slow_from(policy.slow_call.map_or(i64::MAX, time::nanos));
+            self.allowance().set_slow_from(policy.slow_call.map_or(i64::MAX, time::nanos));
         } else if let Some(allowance) = self.allowance.get() {
             allowance.set_slow_from(i64::MAX);
         }

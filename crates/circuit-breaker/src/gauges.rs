@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Breaker, Counts, Policy, State, Totals, Trip, state::Machine, sync::Ordering, time::left,
+    Breaker, Counts, Policy, State, Totals, Trip, state::Machine, tally::Counted, time::left,
 };
 
 impl Breaker {
@@ -28,14 +28,14 @@ impl Breaker {
 
     /// What happened since the breaker was made.
     pub fn totals(&self) -> Totals {
-        let shared = self.shared();
+        let gate = self.gate();
         let (opened, reclaimed) = self.read(|machine| (machine.opened(), machine.reclaimed()));
         Totals {
-            rejected: shared.rejected.load(Ordering::Relaxed),
-            would_reject: shared.would_reject.load(Ordering::Relaxed),
-            prioritized: shared.prioritized.load(Ordering::Relaxed),
+            rejected: gate.total(Counted::Rejected),
+            would_reject: gate.total(Counted::WouldReject),
+            prioritized: gate.total(Counted::Prioritized),
             opened: opened.into(),
-            stale: shared.stale.load(Ordering::Relaxed),
+            stale: gate.total(Counted::Stale),
             reclaimed,
         }
     }

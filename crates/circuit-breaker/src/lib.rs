@@ -56,6 +56,7 @@ mod event;
 mod rejection;
 mod trip;
 mod state;
+mod tally;
 mod window;
 mod history;
 mod time;

@@ -83,6 +83,19 @@ fn one_probe_is_admitted_at_the_end_of_the_open_time() {
 }
 
 #[test]
+fn rejections_of_two_threads_count_once_each() {
+    loom::model(|| {
+        let (breaker, now) = breaker(1, OPEN_TIME);
+        breaker.open(now);
+        let other = breaker.clone();
+        let thread = thread::spawn(move || assert!(other.admit(|| now).is_err()));
+        assert!(breaker.admit(|| now).is_err());
+        thread.join().unwrap();
+        assert_eq!(breaker.totals().rejected, 2);
+    });
+}
+
+#[test]
 fn a_rejection_names_the_end_of_an_open_time_that_was() {
     loom::model(|| {
         let (breaker, now) = breaker(1, OPEN_TIME);

@@ -82,6 +82,26 @@ fn no_failure_is_lost_and_none_counts_twice() {
 }
 
 #[test]
+fn every_call_that_is_kept_back_counts_once() {
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let now = || clock.instant();
+    for is_dry in [false, true] {
+        let policy = Policy::new(Duration::from_secs(30)).with_consecutive_failures(1);
+        let breaker = Breaker::new(policy.with_dry_run(is_dry)).unwrap();
+        breaker.open(now());
+        everywhere(|round| match round % 4 {
+            0 => assert!(breaker.admit_priority(now).is_ok()),
+            _ => assert_eq!(breaker.admit(now).is_ok(), is_dry),
+        });
+        let kept_back = u64::from(THREADS * ROUNDS / 4 * 3);
+        let totals = breaker.totals();
+        let expected = if is_dry { (0, kept_back) } else { (kept_back, 0) };
+        assert_eq!((totals.rejected, totals.would_reject), expected);
+        assert_eq!(totals.prioritized, kept_back / 3);
+    }
+}
+
+#[test]
 fn verdicts_openings_and_resets_race_without_a_wrong_total() {
     let clock = ManualClock::new(Timestamp::EPOCH);
     let now = || clock.instant();
