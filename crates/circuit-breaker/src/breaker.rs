@@ -75,10 +75,7 @@ impl Breaker {
     }
 
     pub(crate) fn of(machine: Machine, origin: Option<Instant>) -> Self {
-        let shared = Shared {
-            gate: Gate::new(machine, origin),
-            listeners: Listeners::new(),
-        };
+        let shared = Shared { gate: Gate::new(machine, origin), listeners: Listeners::new() };
         Self { shared: Arc::new(shared) }
     }
 

@@ -19,7 +19,9 @@
 //! ```
 
 use std::{
+    borrow::Borrow,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -28,7 +30,7 @@ use backstop_error_taxonomy::Classify;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{Breaker, CallError, Permit, Rejection};
+use crate::{Breaker, CallError, Permit, Rejection, breaker::Rank};
 
 /// Puts a breaker around each service it is given; they all share it.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ impl<S, C: Clone> tower_layer::Layer<S> for Layer<C> {
     type Service = Guarded<S, C>;
 
     fn layer(&self, inner: S) -> Guarded<S, C> {
-        Guarded { inner, breaker: self.breaker.clone(), clock: self.clock.clone() }
+        Guarded { inner, held: Held::new(self.breaker.clone()), clock: self.clock.clone() }
     }
 }
 
@@ -56,11 +58,44 @@ impl<S, C: Clone> tower_layer::Layer<S> for Layer<C> {
 ///
 /// Being ready takes no permit: only a call is admitted or rejected.
 /// A service that fails to get ready has answered no call, so it is not judged.
-#[derive(Clone, Debug)]
+///
+/// Give each thread a clone: then their calls do not meet at a count of references.
+#[derive(Debug)]
 pub struct Guarded<S, C> {
     inner: S,
-    breaker: Breaker,
+    held: Arc<Held>,
     clock: C,
+}
+
+impl<S: Clone, C: Clone> Clone for Guarded<S, C> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            held: Held::new(self.held.0.clone()),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+/// The breaker as one clone of a service and its calls in flight hold it.
+///
+/// A call outlives the borrow of its service, so it has to count a reference.
+/// Each clone counts its own, two cache lines apart from others.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Held(Breaker);
+
+impl Held {
+    fn new(breaker: Breaker) -> Arc<Self> {
+        Arc::new(Self(breaker))
+    }
+}
+
+impl Borrow<Breaker> for Arc<Held> {
+    #[inline]
+    fn borrow(&self) -> &Breaker {
+        &self.0
+    }
 }
 
 impl<S, C, R> Service<R> for Guarded<S, C>
@@ -80,8 +115,9 @@ where
 
     #[inline]
     fn call(&mut self, req: R) -> Self::Future {
-        let state = match self.breaker.admit_owned(|| self.clock.instant()) {
-            Ok(permit) => {
+        let state = match self.held.0.ticket(Rank::Ordinary, || self.clock.instant()) {
+            Ok(ticket) => {
+                let permit = Permit::new(Arc::clone(&self.held), ticket);
                 State::Running { future: self.inner.call(req), permit, clock: self.clock.clone() }
             }
             Err(rejection) => State::Rejected { rejection },
@@ -104,7 +140,7 @@ pin_project! {
     #[project = StateProjection]
     #[derive(Debug)]
     enum State<F, C> {
-        Running { #[pin] future: F, permit: Permit, clock: C },
+        Running { #[pin] future: F, permit: Permit<Arc<Held>>, clock: C },
         Rejected { rejection: Rejection },
     }
 }

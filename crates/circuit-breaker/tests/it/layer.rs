@@ -39,6 +39,18 @@ fn calls_are_judged_and_rejected() {
 }
 
 #[test]
+fn clones_share_the_breaker_and_their_calls_outlive_them() {
+    let (breaker, clock) = breaker();
+    let answer = |_: u32| ready(Err::<(), _>(Error::new(Kind::Timeout, "no answer")));
+    let client = Layer::new(breaker.clone(), &clock).layer(service_fn(answer));
+    let call = client.clone().call(1);
+    assert!(matches!(pollster::block_on(call), Err(CallError::Failed(_))));
+    let call = { client }.call(2);
+    assert!(matches!(pollster::block_on(call), Err(CallError::Rejected(_))));
+    assert_eq!((breaker.totals().opened, breaker.totals().rejected), (1, 1));
+}
+
+#[test]
 fn getting_ready_takes_no_permit_and_a_dropped_call_gives_it_back() {
     let (breaker, clock) = breaker();
     breaker.open(clock.instant());
