@@ -1,19 +1,14 @@
 //! What breakers and bulkheads tell of themselves.
 
 use std::{
-    io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use ::tracing::{Level, subscriber};
 use backstop_circuit_breaker::{Breaker, Policy, Registry, bulkhead, metrics, tracing};
 use backstop_clock::{Clock, ManualClock, Timestamp};
-use backstop_testkit::metrics::Recorded;
+use backstop_testkit::{log, metrics::Recorded};
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -169,41 +164,16 @@ fn a_bulkhead_shows_who_runs_and_who_did_not_get_in() {
     }
 }
 
-/// Lines that a subscriber writes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(buf);
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn transitions_are_logged_as_loud_as_they_are_bad() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::DEBUG)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
     let clock = ManualClock::new(Timestamp::EPOCH);
-    subscriber::with_default(subscriber, || {
+    let lines = log::lines(|| {
         let breaker =
             Breaker::new(policy()).unwrap().with_listener(|_, event| tracing::log("venue", event));
         play(&breaker, &clock);
         breaker.reset();
         breaker.force_open();
     });
-    let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<_> = written.lines().map(str::trim_start).collect();
     let starts = [
         ("DEBUG", "rule=consecutive_failures"),
         ("WARN", "from=closed to=open period=1 success=0 failure=1"),
@@ -213,7 +183,7 @@ fn transitions_are_logged_as_loud_as_they_are_bad() {
         ("INFO", "from=open to=closed"),
         ("WARN", "from=closed to=forced_open"),
     ];
-    assert_eq!(lines.len(), starts.len(), "{written}");
+    assert_eq!(lines.len(), starts.len(), "{lines:#?}");
     for (line, (level, part)) in lines.iter().zip(starts) {
         let fits =
             line.starts_with(level) && line.contains(part) && line.contains("breaker=\"venue\"");

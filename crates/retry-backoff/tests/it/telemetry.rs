@@ -1,10 +1,8 @@
 //! What runs and budgets tell of themselves.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::tracing::{Level, subscriber};
 use backstop_clock::{Clock as _, ManualClock, SystemClock, Timestamp};
 use backstop_error_taxonomy::{Error, Kind};
 use backstop_retry_backoff::budget::{Budget, Rule};
@@ -12,7 +10,7 @@ use backstop_retry_backoff::observer::Event;
 use backstop_retry_backoff::{
     Attempt, Jitter, Outcome, Policy, Resolution, Retry, Schedule, StopToken, metrics, tracing,
 };
-use backstop_testkit::metrics::Recorded;
+use backstop_testkit::{log, metrics::Recorded};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -93,34 +91,9 @@ fn every_budget_shows_what_it_has() {
     }
 }
 
-/// Lines that a subscriber writes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(buf);
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_failure_that_is_tried_again_is_no_warning() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::DEBUG)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    subscriber::with_default(subscriber, || play(|event| tracing::log("orders", event)));
-    let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<_> = written.lines().map(str::trim_start).collect();
+    let lines = log::lines(|| play(|event| tracing::log("orders", event)));
     let expected = [
         ("DEBUG", "attempt starts"),
         ("DEBUG", "asks for another try"),
@@ -134,7 +107,7 @@ fn a_failure_that_is_tried_again_is_no_warning() {
         ("INFO", "took effect"),
         ("INFO", "cancelled"),
     ];
-    assert_eq!(lines.len(), expected.len(), "{written}");
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, (level, part)) in lines.iter().zip(expected) {
         let fits =
             line.starts_with(level) && line.contains(part) && line.contains("retry=\"orders\"");
