@@ -286,7 +286,10 @@ fn adjustments_are_drift(books: &Books, audit: &Audit) -> Check {
             drifts.push((currency, *amount, fault.at));
         }
     }
-    let injected = format!("{drifts:?}");
+    let shown = |(currency, amount, at): &(&str, Decimal, Timestamp)| {
+        format!("{amount} {currency} at {at}")
+    };
+    let injected = drifts.iter().map(shown).collect::<Vec<_>>().join(", ");
     for adjustment in books.adjustments() {
         let explains = |(currency, amount, at): &(&str, Decimal, Timestamp)| {
             *currency == adjustment.currency.as_str()
@@ -298,8 +301,8 @@ fn adjustments_are_drift(books: &Books, audit: &Audit) -> Check {
             None => unexplained.push(format!("{} adjusted", adjustment.amount)),
         }
     }
-    unexplained.extend(drifts.iter().map(|drift| format!("{drift:?} not adjusted")));
-    let detail = first_or(&unexplained, &format!("injected {injected}"));
+    unexplained.extend(drifts.iter().map(|drift| format!("{} not adjusted", shown(drift))));
+    let detail = first_or(&unexplained, &format!("injected: [{injected}]"));
     ("adjustments_are_drift", unexplained.is_empty(), detail)
 }
 

@@ -232,7 +232,7 @@ impl fmt::Display for Report {
         self.write_errors(f)?;
         writeln!(
             f,
-            "recovery        {:.2} % recovered, noticed within {:.1} s, repaired within {:.1} s, \
+            "recovery        {:.2} % of the damage repaired, noticed within {:.1} s, repaired within {:.1} s, \
              books level within {:.1} s",
             percent(self.recovery_rate),
             self.detect_s_max,
@@ -286,7 +286,7 @@ impl Report {
     fn write_errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (component, kinds) in &self.errors {
             let of_kind = |(kind, Errors { recovered, failed }): (&String, &Errors)| {
-                format!("{kind} {recovered} recovered {failed} not")
+                format!("{kind} {recovered} overcome {failed} final")
             };
             let kinds: Vec<_> = kinds.iter().map(of_kind).collect();
             writeln!(f, "errors          {component}: {}", kinds.join(", "))?;
