@@ -17,8 +17,10 @@
 //! ```
 
 use std::{
+    any::Any,
     collections::BTreeSet,
     env, fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -149,7 +151,9 @@ fn run_file(
         if !ids.insert(id.to_owned()) {
             summary.failures.push(format!("{name} {id}: the id stands twice"));
         }
-        match case(&file, scenario) {
+        // A case that panics is one failure, and hides none of those after it.
+        let played = catch_unwind(AssertUnwindSafe(|| case(&file, scenario)));
+        match played.unwrap_or_else(|payload| Verdict::Failed(panicked(&*payload))) {
             Verdict::Passed => summary.run += 1,
             Verdict::Failed(why) => {
                 summary.run += 1;
@@ -159,6 +163,12 @@ fn run_file(
             Verdict::Elsewhere => {}
         }
     }
+}
+
+fn panicked(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("without a text"))
 }
 
 fn read(path: &Path, name: &str) -> Result<(File, Vec<Value>), String> {

@@ -26,6 +26,20 @@ fn one_failure_does_not_hide_the_next() {
 }
 
 #[test]
+fn a_case_that_panics_does_not_hide_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.json"), TWO).unwrap();
+    let summary = run_folders(&[folder.path().to_path_buf()], |_, case| {
+        assert_eq!(case["id"], "A2", "no such case");
+        Verdict::Passed
+    });
+    assert_eq!(summary.run, 2);
+    assert!(summary.failures[0].starts_with("a.json A1: panicked: "), "{:?}", summary.failures);
+    assert!(summary.failures[0].contains("no such case"));
+    assert_eq!(summary.failures.len(), 1);
+}
+
+#[test]
 fn pending_is_counted_apart_and_elsewhere_not_at_all() {
     let summary = run(&[("a.json", TWO)], &Verdict::Pending);
     assert_eq!((summary.run, summary.pending), (0, vec!["a.json A1".into(), "a.json A2".into()]));
