@@ -268,7 +268,7 @@ fn scaled_power(base: Duration, factor: f64, exponent: u32) -> Duration {
     }
     let multiple = factor.powi(i32::try_from(exponent).unwrap_or(i32::MAX));
     match whole(multiple) {
-        Some(multiple) => base.saturating_mul(multiple),
+        Some(multiple) => times(base, multiple),
         // Too large for a duration, or infinite: the cap holds anyway.
         None => Duration::try_from_secs_f64(base.as_secs_f64() * multiple).unwrap_or(Duration::MAX),
     }
@@ -280,7 +280,9 @@ fn scaled_power(base: Duration, factor: f64, exponent: u32) -> Duration {
     clippy::cast_sign_loss,
     reason = "checked just before: a whole number within the range"
 )]
-fn whole(multiple: f64) -> Option<u32> {
-    let fits = multiple >= 0.0 && multiple <= f64::from(u32::MAX) && multiple.fract() == 0.0;
-    fits.then_some(multiple as u32)
+fn whole(multiple: f64) -> Option<u64> {
+    /// Two to the 64th, the first that does not fit.
+    const END: f64 = 18_446_744_073_709_552_000.0;
+    let fits = (0.0..END).contains(&multiple) && multiple.fract() == 0.0;
+    fits.then_some(multiple as u64)
 }
