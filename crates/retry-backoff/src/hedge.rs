@@ -107,7 +107,10 @@ impl Hedge {
             };
             race.one_ended(number);
             let error = match outcome {
-                Outcome::Success(value) | Outcome::Again(value) | Outcome::AgainAfter(value, _) => {
+                Outcome::Success(value)
+                | Outcome::Again(value)
+                | Outcome::AgainAfter(value, _)
+                | Outcome::Pending(value) => {
                     race.won(clock);
                     return Ok(Finished::new(value, number, Ending::Success));
                 }

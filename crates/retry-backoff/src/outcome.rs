@@ -13,8 +13,8 @@ use crate::history::History;
 /// ```
 /// use backstop_retry_backoff::Outcome;
 ///
-/// let status = Ok::<_, std::io::Error>("pending");
-/// assert!(matches!(Outcome::of(status, |text| *text == "pending"), Outcome::Again("pending")));
+/// let status = Ok::<_, std::io::Error>("loading");
+/// assert!(matches!(Outcome::of(status, |text| *text == "loading"), Outcome::Again("loading")));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome<T, E> {
@@ -22,13 +22,17 @@ pub enum Outcome<T, E> {
     Success(T),
     /// A failure; its class decides what comes next.
     Failure(E),
-    /// An answer that asks for another try, such as "pending".
+    /// An answer that asks for another try, such as "not ready yet".
     ///
-    /// Under [`Guard::Once`](crate::Guard::Once) it may mean that the request was taken: it is
-    /// looked up or given back, never simply sent again.
+    /// It arrived, so nothing is unknown: it is tried again under either guard.
     Again(T),
-    /// The same, with the other side's wish when to ask again, as a `Retry-After` beside "pending".
+    /// The same, with the other side's wish when to ask again, as a `Retry-After` beside it.
     AgainAfter(T, Duration),
+    /// An answer after which the request may take effect yet, such as "pending" to an order.
+    ///
+    /// Under [`Guard::Once`](crate::Guard::Once) it is looked up or given back, never simply sent
+    /// again; otherwise it asks for another try.
+    Pending(T),
     /// A failure whose sender asks not to come back, as a negative `Retry-After` does.
     Pushback(E),
 }

@@ -87,6 +87,8 @@ pub enum Trouble {
     Unwanted,
     /// It gave such a value, and the other side asked to be left alone for so long.
     Later(Duration),
+    /// It gave such a value, and the request may take effect yet.
+    Pending,
 }
 
 impl Trouble {
@@ -94,7 +96,7 @@ impl Trouble {
     pub const fn class(self) -> Option<Class> {
         match self {
             Self::Failed(class) | Self::PushedBack(class) => Some(class),
-            Self::Unwanted | Self::Later(_) => None,
+            Self::Unwanted | Self::Later(_) | Self::Pending => None,
         }
     }
 
@@ -103,7 +105,7 @@ impl Trouble {
         match self {
             Self::Failed(class) | Self::PushedBack(class) => class.retry_after(),
             Self::Later(after) => Some(after),
-            Self::Unwanted => None,
+            Self::Unwanted | Self::Pending => None,
         }
     }
 }
@@ -116,14 +118,14 @@ impl Trouble {
 /// |---|---|
 /// | it took effect | stop, `AlreadyApplied` |
 /// | effect unknown, `Once`, and nobody to ask or not transient | stop, `UnknownOutcome` |
-/// | a value that asks for another try, `Once`, and nobody to ask | stop, `UnknownOutcome` |
+/// | a pending value, `Once`, and nobody to ask | stop, `UnknownOutcome` |
 /// | refused by a circuit breaker, unless told to wait or to retry | stop, `BreakerRefused` |
 /// | permanent or exhausted | stop, `Permanent` |
 /// | deadline reached | stop, `Deadline` |
 /// | last attempt | stop, `AttemptsExhausted` |
 /// | the other side asked not to come back | stop, `Pushback` |
 /// | the sleep would not end before the deadline | stop, `Deadline` |
-/// | effect unknown or such a value, `Once` | ask |
+/// | effect unknown or a pending value, `Once` | ask |
 /// | otherwise | run |
 ///
 /// A driver asks the [`Budget`](crate::budget::Budget) last, so that no token is spent on a run that
@@ -241,7 +243,7 @@ impl Progress {
     ///
     /// Takes at most one draw from `rng`, and none if it stops before the delay matters.
     pub fn next(&mut self, trouble: Trouble, now: Instant, rng: &mut (impl Rng + ?Sized)) -> Step {
-        let unknown = self.is_unknown(trouble);
+        let unknown = is_unknown(trouble);
         self.unsettled |= unknown;
         if let Some(reason) = self.refusal(trouble, now) {
             return Step::Stop(reason);
@@ -253,16 +255,6 @@ impl Progress {
             return Step::Stop(StopReason::Deadline);
         }
         if unknown && self.guard.is_once() { Step::Ask { after } } else { Step::Run { after } }
-    }
-
-    /// Whether the attempt may have taken effect.
-    ///
-    /// Who answers "pending" has the request: under [`Guard::Once`] that is no leave to send it again.
-    fn is_unknown(&self, trouble: Trouble) -> bool {
-        match trouble.class() {
-            Some(class) => class.effect() == Effect::Unknown,
-            None => self.guard.is_once(),
-        }
     }
 
     /// An attempt was dropped halfway, so nobody knows what became of it.
@@ -340,9 +332,10 @@ impl Progress {
     }
 
     fn refusal(&self, trouble: Trouble, now: Instant) -> Option<StopReason> {
+        let is_final = is_unknown(trouble) && self.guard.is_once() && !self.can_ask;
         let reason = match trouble.class() {
             Some(class) => self.outcome(class),
-            None => (self.guard.is_once() && !self.can_ask).then_some(StopReason::UnknownOutcome),
+            None => is_final.then_some(StopReason::UnknownOutcome),
         };
         if reason.is_some() {
             return reason;
@@ -418,5 +411,15 @@ impl Progress {
 
     fn rest(&self, now: Instant) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+    }
+}
+
+/// Whether the attempt may have taken effect, or may do so yet.
+fn is_unknown(trouble: Trouble) -> bool {
+    match trouble {
+        Trouble::Failed(class) | Trouble::PushedBack(class) => class.effect() == Effect::Unknown,
+        Trouble::Pending => true,
+        // The answer arrived and is no more than that.
+        Trouble::Unwanted | Trouble::Later(_) => false,
     }
 }

@@ -7,7 +7,7 @@ use backstop_clock::{Clock as _, ManualClock, Sleep as _, Timestamp};
 use backstop_error_taxonomy::{Class, Classify, Effect, Error, Kind, Transience};
 use backstop_retry_backoff::{
     Attempt, Ending, Handle, Jitter, Outcome, Policy, Resolution, Retry, Schedule, StopReason,
-    StopToken,
+    StopToken, sending,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -39,11 +39,17 @@ fn a_pending_order_is_not_sent_again() {
     let runs = Cell::new(0);
     let pending = |_: Attempt<u32>| {
         runs.set(runs.get() + 1);
-        Outcome::<_, Error>::Again("pending")
+        Outcome::<_, Error>::Pending("pending")
     };
     let retry = retry();
     let finished = retry.at_most_once(7).run_blocking(&manual(), &mut rng(), pending).unwrap();
     assert_eq!((finished.value, runs.get()), ("pending", 1));
+    assert_eq!(finished.ending, Ending::Unwanted(StopReason::UnknownOutcome));
+
+    let pending = async |_: Attempt<u32>| Outcome::<_, Error>::Pending("pending");
+    let (sim, order) = (Sim::new(), retry.at_most_once(7));
+    let finished = sim.block_on(order.run(&sim, &mut rng(), pending), None).unwrap().unwrap();
+    assert_eq!((finished.value, finished.attempts), ("pending", 1));
     assert_eq!(finished.ending, Ending::Unwanted(StopReason::UnknownOutcome));
 }
 
@@ -59,7 +65,7 @@ fn a_pending_order_is_looked_up() {
             runs.set(runs.get() + 1);
             let value = "pending";
             if attempt.number == 1 {
-                Outcome::<_, Error>::Again(value)
+                Outcome::<_, Error>::Pending(value)
             } else {
                 Outcome::Success(value)
             }
@@ -68,6 +74,37 @@ fn a_pending_order_is_looked_up() {
         let call = retry.at_most_once(7).asking(|| answer);
         let finished = call.run_blocking(&manual(), &mut rng(), pending).unwrap();
         assert_eq!((finished.ending, runs.get()), (ending, sent));
+    }
+}
+
+#[test]
+fn a_pending_order_may_not_change_under_its_key() {
+    let sent = Cell::new(0);
+    let pending = |_: Attempt<u32>, _size: u32| {
+        sent.set(sent.get() + 1);
+        Outcome::<_, Error>::Pending("pending")
+    };
+    let order = sending(|number| 10 / number, pending);
+    let retry = retry();
+    let finished = retry.idempotent(7).run_blocking(&manual(), &mut rng(), order).unwrap();
+    assert_eq!(finished.ending, Ending::Unwanted(StopReason::ModifiedAfterUnknown));
+    assert_eq!((finished.value, sent.get()), ("pending", 1));
+}
+
+#[test]
+fn an_answer_that_only_asks_for_another_try_is_tried_again_without_a_look_up() {
+    for is_wished in [false, true] {
+        let answers = |attempt: Attempt<u32>| match (attempt.number, is_wished) {
+            (1, false) => Outcome::<_, Error>::Again("loading"),
+            (1, true) => Outcome::AgainAfter("loading", ms(200)),
+            _ => Outcome::Success("ready"),
+        };
+        let retry = retry();
+        let unasked = || -> Resolution<&str> { unreachable!("nothing is unknown") };
+        let call = retry.at_most_once(7).asking(unasked);
+        let finished = call.run_blocking(&manual(), &mut rng(), answers).unwrap();
+        let wanted = ("ready", 2, Ending::Success);
+        assert_eq!((finished.value, finished.attempts, finished.ending), wanted);
     }
 }
 

@@ -17,7 +17,7 @@ enum Come {
     NotSent,
     Permanent,
     Unknown,
-    Pending,
+    Unwanted,
     Rejected,
 }
 
@@ -126,13 +126,13 @@ impl Attempt {
             Come::NotSent => "not_sent",
             Come::Permanent => "permanent",
             Come::Unknown => "unknown",
-            Come::Pending => "value",
+            Come::Unwanted => "value",
             Come::Rejected => "breaker_rejected",
         };
         let mut entry = json!({
             "outcome": outcome, "duration_ms": self.takes, "changed_payload": self.is_changed,
         });
-        if self.come == Come::Pending {
+        if self.come == Come::Unwanted {
             entry["value"] = json!("pending");
         }
         if let Some(hint) = self.hint {
@@ -204,16 +204,10 @@ impl Plan {
         news.map(|(at, _)| at)
     }
 
-    fn is_unknown(&self, come: Come) -> bool {
-        come == Come::Unknown || (come == Come::Pending && self.is_once)
-    }
-
     /// Why the outcome itself forbids another attempt.
     fn forbids(&self, come: Come, wish: Option<u64>) -> Option<&'static str> {
         match come {
-            _ if self.is_unknown(come) && self.is_once && self.answers.is_none() => {
-                Some("unknown_outcome")
-            }
+            Come::Unknown if self.is_once && self.answers.is_none() => Some("unknown_outcome"),
             Come::Permanent => Some("permanent"),
             Come::Rejected if self.on_rejection == "stop" => Some("breaker_rejected"),
             Come::Rejected if self.on_rejection == "wait" && wish.is_none() => {
@@ -277,10 +271,10 @@ fn model(plan: &Plan) -> Seen {
             break (now, "success");
         }
         let forbids = plan.forbids(come, wish);
-        if forbids.is_none() && come != Come::Pending {
+        if forbids.is_none() && come != Come::Unwanted {
             purse.failed();
         }
-        is_open |= plan.is_unknown(come);
+        is_open |= come == Come::Unknown;
         let stop = forbids
             .or(plan.is_over(now).then_some("deadline"))
             .or((starts_ms.len() == plan.attempts_max).then_some("attempts_exhausted"))
@@ -303,7 +297,7 @@ fn model(plan: &Plan) -> Seen {
             break (at, "cancelled");
         }
         now += delay;
-        if plan.is_unknown(come) && plan.is_once {
+        if come == Come::Unknown && plan.is_once {
             let answers = plan.answers.as_ref().unwrap();
             asked += 1;
             match answers[asked.min(answers.len()) - 1] {
@@ -329,7 +323,7 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
         2 => Just(Come::NotSent),
         1 => Just(Come::Permanent),
         4 => Just(Come::Unknown),
-        3 => Just(Come::Pending),
+        3 => Just(Come::Unwanted),
         3 => Just(Come::Rejected),
     ];
     let wish = prop_oneof![even(600), even(9_000)].prop_map(|ms| i64::try_from(ms).unwrap());
@@ -339,7 +333,7 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
             let takes = if come == Come::Rejected { 0 } else { takes };
             let hint = match come {
                 Come::Success => None,
-                Come::Pending => hint.filter(|hint| !hint.is_negative()),
+                Come::Unwanted => hint.filter(|hint| !hint.is_negative()),
                 _ => hint,
             };
             Attempt { come, takes, hint, is_changed }

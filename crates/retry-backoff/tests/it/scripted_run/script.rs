@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{AtEnd, Event, Failure, Trace};
 use crate::budgets;
-use crate::scenarios::{Outcome, Stop, fail, list, only, policy_of, whole};
+use crate::scenarios::{Outcome, fail, list, only, policy_of, whole};
 use crate::sim::Sim;
 
 /// One entry of `attempts`.
@@ -41,10 +41,7 @@ impl Entry {
             None => class,
             Some(name) => {
                 let kind = budgets::kind_of(name.unwrap_or_default())?;
-                class.map(|class| {
-                    let costly = Class::of(kind).with_effect(class.effect());
-                    costly.with_transience(class.transience())
-                })
+                class.map(|class| costing(class, kind))
             }
         };
         let hint = given.get("retry_after_ms");
@@ -58,14 +55,14 @@ impl Entry {
         if class.is_none() && is_pushback {
             return fail("a value that asks not to come back");
         }
-        let answer = match (class, given["value"].as_str()) {
-            (None, None) => Answer::Success(String::new()),
-            (None, Some(value)) if unwanted.contains(&given["value"]) => match hint {
-                Some(hint) => Answer::AgainAfter(value.to_owned(), Duration::from_millis(hint)),
-                None => Answer::Again(value.to_owned()),
+        let value = &given["value"];
+        let answer = match class {
+            None if outcome == "value" && unwanted.contains(value) => match hint {
+                Some(hint) => Answer::AgainAfter(value.to_string(), Duration::from_millis(hint)),
+                None => Answer::Again(value.to_string()),
             },
-            (None, Some(value)) => Answer::Success(value.to_owned()),
-            (Some(class), _) => {
+            None => Answer::Success(value.to_string()),
+            Some(class) => {
                 let failure = Failure { outcome: outcome.to_owned(), class };
                 if is_pushback { Answer::Pushback(failure) } else { Answer::Failure(failure) }
             }
@@ -82,7 +79,9 @@ impl Entry {
     fn failure(&self) -> Option<&Failure> {
         match &self.answer {
             Answer::Failure(failure) | Answer::Pushback(failure) => Some(failure),
-            Answer::Success(_) | Answer::Again(_) | Answer::AgainAfter(..) => None,
+            Answer::Success(_) | Answer::Again(_) | Answer::AgainAfter(..) | Answer::Pending(_) => {
+                None
+            }
         }
     }
 
@@ -94,6 +93,12 @@ impl Entry {
     fn is_run(&self) -> bool {
         self.failure().is_none_or(|failure| failure.outcome != "breaker_rejected")
     }
+}
+
+/// The same failure, at the cost of another kind.
+fn costing(class: Class, kind: Kind) -> Class {
+    let costly = Class::of(kind).with_effect(class.effect()).with_transience(class.transience());
+    if class.is_breaker_refusal() { costly.refused_by_breaker() } else { costly }
 }
 
 pub(super) struct Script<'c> {
@@ -125,7 +130,7 @@ impl<'c> Script<'c> {
     }
 
     pub(super) fn policy(&self) -> Outcome<Policy> {
-        policy_of(&self.case["config"])?.map_err(|key| Stop::Failed(format!("bad {key}")))
+        policy_of(&self.case["config"])
     }
 
     pub(super) fn guard(&self) -> Outcome<Guard<u64>> {

@@ -94,10 +94,11 @@ pub(crate) fn run(case: &Value) -> Outcome<()> {
     let general = ["id", "title", "origin", "note", "tags", "kind"];
     known(case, &[&general[..], &["config", "attempts", "external", "expect"]].concat())?;
     let clock = TestClock::new();
-    let play = Rc::new(Play::of(&case["config"], &case["attempts"], clock.clone())?);
+    let config = config::without_nulls(&case["config"]);
+    let play = Rc::new(Play::of(&config, &case["attempts"], clock.clone())?);
     let simulation = Simulation::new(clock.inner.clone());
     outside::start(case.get("external"), &play, &simulation.tasks())?;
-    let (played, mut draws) = (Rc::clone(&play), Draws::of(&case["config"]["draws"])?);
+    let (played, mut draws) = (Rc::clone(&play), Draws::of(&config["draws"])?);
     let ended = simulation.run(async move {
         let ended = played.run(&mut draws).await;
         played.finished_at.set(played.ms());
@@ -187,7 +188,9 @@ impl Play {
         let answer = self.called(entry, attempt.limit).await;
         let failure = match &answer {
             Answer::Failure(failure) | Answer::Pushback(failure) => Some(failure),
-            Answer::Success(_) | Answer::Again(_) | Answer::AgainAfter(..) => None,
+            Answer::Success(_) | Answer::Again(_) | Answer::AgainAfter(..) | Answer::Pending(_) => {
+                None
+            }
         };
         let is_unknown = failure.is_some_and(|it| it.class.effect() == Effect::Unknown);
         if entry.is_sent() || is_unknown {
