@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use backstop_clock::{Clock as _, SystemClock};
 use backstop_retry_backoff::bounds::Problem;
+use backstop_retry_backoff::budget::Budget;
 use backstop_retry_backoff::{Jitter, OnRefusal, Policy, PolicyError, Retry, RetryAfter, Schedule};
 use backstop_testkit::scenarios::{self, File, Verdict};
 use rand::rngs::StdRng;
@@ -32,6 +34,7 @@ pub(crate) fn fail<T>(why: impl Into<String>) -> Outcome<T> {
 const GENERAL: &[&str] = &["id", "title", "origin", "note", "tags", "kind"];
 
 fn run(file: &File, case: &Value) -> Verdict {
+    let case = &without_nulls(case);
     let outcome = match case["kind"].as_str().unwrap_or("run") {
         _ if file.defaults.is_some() => fail("this suite has no defaults"),
         // They need a second crate; the trading host runs them.
@@ -59,6 +62,22 @@ fn run(file: &File, case: &Value) -> Verdict {
     }
 }
 
+/// A setting that is null is one that is not given; in an expectation and in a hint null says something.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let given = fields.iter().filter(|(_, value)| !value.is_null());
+            let plain = |(key, value): (&String, &Value)| match key.as_str() {
+                "expect" | "hint" | "retry_on_values" => (key.clone(), value.clone()),
+                _ => (key.clone(), without_nulls(value)),
+            };
+            given.map(plain).collect()
+        }
+        Value::Array(values) => values.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
+}
+
 /// Runs every part of a case; the worst outcome counts.
 fn each(
     case: &Value,
@@ -79,7 +98,8 @@ fn schedule_case(case: &Value) -> Outcome<()> {
     only(expect, &["delays_ms", "bands_ms", "delay_at"])?;
     let schedule = schedule_of(&case["schedule"])?;
     if let Some(want) = expect.get("delays_ms") {
-        let delays = schedule.delays(Draws::of(&case["draws"]));
+        let drawn = drawn(schedule, &case["draws"]);
+        let delays = drawn.delays(Draws::of(&case["draws"]));
         for (n, (want, got)) in (1..).zip(list(want)?.iter().zip(delays)) {
             within(&format!("delay {n}"), want, millis(got))?;
         }
@@ -99,12 +119,18 @@ fn schedule_case(case: &Value) -> Outcome<()> {
     Ok(())
 }
 
+/// Without draws a schedule has no jitter.
+fn drawn(schedule: Schedule, draws: &Value) -> Schedule {
+    if draws.is_null() { schedule.with_jitter(Jitter::None) } else { schedule }
+}
+
 fn first_delay(case: &Value) -> Outcome<()> {
     only(case, &["schedule", "retry", "draw", "expect"])?;
     only(&case["expect"], &["delay_ms"])?;
     let n = u32::try_from(whole("retry", &case["retry"])?).unwrap_or(u32::MAX);
     let mut draw = Draws(case["draw"].as_f64().into_iter().collect());
-    let delay = schedule_of(&case["schedule"])?.delay(n, Duration::ZERO, &mut draw);
+    let schedule = drawn(schedule_of(&case["schedule"])?, &case["draw"]);
+    let delay = schedule.delay(n, Duration::ZERO, &mut draw);
     within("delay", &case["expect"]["delay_ms"], millis(delay))
 }
 
@@ -149,32 +175,64 @@ fn property(case: &Value, schedule: &Value) -> Outcome<()> {
 fn build(case: &Value) -> Outcome<()> {
     only(case, &["config", "expect"])?;
     only(&case["expect"], &["error"])?;
-    let got = match policy_of(&case["config"])? {
-        Err(unrepresentable) => vec![unrepresentable],
-        Ok(policy) => Retry::new(policy).err().map(|error| settings(&error)).unwrap_or_default(),
-    };
+    let (config, mut got) = held(&case["config"]);
+    let problems = Retry::new(policy_of(&config)?).err();
+    got.extend(problems.iter().flat_map(settings));
+    if let Some(budget) = config.get("budget") {
+        let problems = Budget::new(budgets::rule_of(budget)?, SystemClock.instant()).err();
+        got.extend(problems.iter().flat_map(settings).map(|name| format!("budget.{name}")));
+    }
     // All of them are named at once.
     let is_right = match case["expect"]["error"].as_str() {
-        Some(want) => got.contains(&want),
+        Some(want) => got.iter().any(|name| name == want),
         None => got.is_empty(),
     };
     if is_right { Ok(()) } else { fail(format!("{case}: got {got:?}")) }
 }
 
 /// The settings at fault, by their names in the format.
-fn settings(error: &PolicyError) -> Vec<&'static str> {
+fn settings(error: &PolicyError) -> Vec<String> {
     let name = |problem: &Problem| match problem.setting() {
         "cap" => "cap_ms",
         "attempts_max" => "max_attempts",
         "deadline" => "deadline_ms",
         "attempt_timeout" => "attempt_timeout_ms",
+        "ttl" => "ttl_ms",
+        "window" => "window_ms",
         other => other,
     };
-    error.problems().iter().map(name).collect()
+    error.problems().iter().map(|problem| name(problem).to_owned()).collect()
 }
 
-/// The policy of a `config`, or the key whose value our types cannot even hold.
-pub(crate) fn policy_of(config: &Value) -> Outcome<Result<Policy, &'static str>> {
+/// The configuration with what our types cannot even hold replaced, and the names of that.
+fn held(config: &Value) -> (Value, Vec<String>) {
+    const WHOLE: &[&str] = &[
+        "/schedule/base_ms",
+        "/schedule/cap_ms",
+        "/max_attempts",
+        "/deadline_ms",
+        "/attempt_timeout_ms",
+        "/hint/bound_ms",
+        "/budget/floor",
+        "/budget/ttl_ms",
+        "/budget/min_calls",
+        "/budget/window_ms",
+        "/budget/slices",
+    ];
+    let (mut config, mut unheld) = (config.clone(), Vec::new());
+    for path in WHOLE {
+        let Some(value) = config.pointer_mut(path) else { continue };
+        if value.as_u64().is_none() && !value.is_null() {
+            *value = Value::from(1);
+            let path = path.trim_start_matches("/schedule").trim_start_matches('/');
+            unheld.push(path.replace('/', "."));
+        }
+    }
+    (config, unheld)
+}
+
+/// The policy of a `config`.
+pub(crate) fn policy_of(config: &Value) -> Outcome<Policy> {
     const KEYS: &[&str] = &[
         "schedule",
         "max_attempts",
@@ -193,13 +251,6 @@ pub(crate) fn policy_of(config: &Value) -> Outcome<Result<Policy, &'static str>>
     only(config, KEYS)?;
     if config.get("breaker").is_some() {
         return fail("a breaker needs the kind retry_around_breaker");
-    }
-    let times = [("base_ms", &config["schedule"]), ("cap_ms", &config["schedule"])];
-    let settings = ["max_attempts", "deadline_ms", "attempt_timeout_ms"].map(|key| (key, config));
-    for (key, object) in times.into_iter().chain(settings) {
-        if object.get(key).is_some_and(|value| value.is_number() && value.as_u64().is_none()) {
-            return Ok(Err(key));
-        }
     }
     let mut policy = Policy::new(schedule_of(&config["schedule"])?);
     policy = policy.with_on_refusal(match config.get("on_breaker_rejection") {
@@ -225,7 +276,7 @@ pub(crate) fn policy_of(config: &Value) -> Outcome<Result<Policy, &'static str>>
     if let Some(hint) = config.get("hint") {
         only(hint, &["mode", "bound_ms"])?;
         policy = policy.with_retry_after(match (hint["mode"].as_str(), hint.get("bound_ms")) {
-            (Some("exact"), None) => RetryAfter::Exact,
+            (Some("exact"), _) => RetryAfter::Exact,
             (Some("bounded"), None) => RetryAfter::default(),
             (Some("bounded"), Some(Value::Null)) => RetryAfter::Unbounded,
             (Some("bounded"), Some(bound)) => {
@@ -234,7 +285,7 @@ pub(crate) fn policy_of(config: &Value) -> Outcome<Result<Policy, &'static str>>
             other => return fail(format!("unknown hint {other:?}")),
         });
     }
-    Ok(Ok(policy))
+    Ok(policy)
 }
 
 pub(crate) fn schedule_of(given: &Value) -> Outcome<Schedule> {

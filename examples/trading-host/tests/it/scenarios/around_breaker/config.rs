@@ -16,6 +16,17 @@ use crate::scenarios::count;
 
 pub(super) use crate::scenarios::millis as milliseconds;
 
+/// A setting that is null is one that is not given; in a hint null says something.
+pub(super) fn without_nulls(config: &Value) -> Value {
+    let Some(fields) = config.as_object() else { return config.clone() };
+    let given = fields.iter().filter(|(_, value)| !value.is_null());
+    let plain = |(key, value): (&String, &Value)| match key.as_str() {
+        "hint" => (key.clone(), value.clone()),
+        _ => (key.clone(), without_nulls(value)),
+    };
+    given.map(plain).collect()
+}
+
 pub(super) fn known_keys(config: &Value) -> Outcome<()> {
     let keys = ["schedule", "max_attempts", "attempt_timeout_ms", "mode", "breaker", "resolver"];
     let more =
@@ -89,7 +100,7 @@ fn schedule(given: &Value) -> Outcome<Schedule> {
 fn retry_after(given: &Value) -> Outcome<RetryAfter> {
     known(given, &["mode", "bound_ms"])?;
     match (given["mode"].as_str(), given.get("bound_ms")) {
-        (Some("exact"), None) => Ok(RetryAfter::Exact),
+        (Some("exact"), _) => Ok(RetryAfter::Exact),
         (Some("bounded"), None) => Ok(RetryAfter::default()),
         (Some("bounded"), Some(Value::Null)) => Ok(RetryAfter::Unbounded),
         (Some("bounded"), Some(bound)) => milliseconds(bound).map(RetryAfter::Bounded),

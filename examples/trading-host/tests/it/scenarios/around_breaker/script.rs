@@ -7,7 +7,7 @@ use backstop_retry_backoff::Outcome as Answer;
 use serde_json::Value;
 
 use super::{
-    Failure, Outcome, Stop,
+    Failure, Outcome,
     config::{kind_of, milliseconds},
     fail, known, list,
 };
@@ -80,11 +80,11 @@ impl Entry {
                 if is_pushback { Answer::Pushback(failure) } else { Answer::Failure(failure) }
             }
             (None, "value") => {
-                let value = given["value"].as_str().ok_or(Stop("no value".to_owned()))?;
+                let value = given["value"].to_string();
                 match (unwanted.contains(&given["value"]), hint) {
-                    (true, Some(hint)) => Answer::AgainAfter(value.into(), hint),
-                    (true, None) => Answer::Again(value.into()),
-                    (false, _) => Answer::Success(value.into()),
+                    (true, Some(hint)) => Answer::AgainAfter(value, hint),
+                    (true, None) => Answer::Again(value),
+                    (false, _) => Answer::Success(value),
                 }
             }
             (None, _) => Answer::Success(String::new()),
@@ -113,5 +113,6 @@ impl Entry {
 fn costing(class: Class, given: &Value) -> Outcome<Class> {
     let Some(name) = given.get("class") else { return Ok(class) };
     let costly = Class::of(kind_of(name.as_str().unwrap_or_default())?);
-    Ok(costly.with_effect(class.effect()).with_transience(class.transience()))
+    let costly = costly.with_effect(class.effect()).with_transience(class.transience());
+    Ok(if class.is_breaker_refusal() { costly.refused_by_breaker() } else { costly })
 }
