@@ -157,6 +157,7 @@ impl Amount {
     /// assert_eq!(quantity.rounded_mul(price)?.to_string(), "0.000000000000000002");
     /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
     /// ```
+    #[inline]
     pub fn rounded_mul(self, other: Self) -> Result<Self, AmountError> {
         let (units, rest) = arithmetic::product(self.0, other.0).ok_or(AmountError::Overflow)?;
         if rest == 0 {
@@ -186,6 +187,7 @@ impl Amount {
     /// assert_eq!(third.to_string(), "0.333333333333333333");
     /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
     /// ```
+    #[inline]
     pub fn mul_div(self, numerator: Self, denominator: Self) -> Result<Self, AmountError> {
         self.divided(numerator, denominator, 1)
     }
@@ -218,6 +220,7 @@ impl Amount {
     }
 
     /// The quotient as a whole multiple of `grain` units.
+    #[inline]
     fn divided(self, numerator: Self, denominator: Self, grain: i128) -> Result<Self, AmountError> {
         if denominator.is_zero() {
             return Err(AmountError::DivideByZero);

@@ -27,7 +27,6 @@ use crate::compact::Reader;
 use crate::fill::{Fill, LotChoice, Side, Source};
 use crate::index::Index;
 use crate::name::{Currency, InstrumentId, LegId, TradeId};
-use key::{Id, Rank};
 use row::{read, write};
 use runs::Runs;
 
@@ -115,8 +114,8 @@ pub(crate) struct Booking<'a> {
     pub(crate) share: Option<u32>,
     pub(crate) sequence: u64,
     pub(crate) at: Timestamp,
-    /// The currency that a fee has unless the row says otherwise.
-    pub(crate) settlement: &'a Currency,
+    /// None for the settlement currency of the position.
+    pub(crate) fee_currency: Option<&'a Currency>,
 }
 
 /// Fills that enter the index together, so that the processor waits for their lines of memory together.
@@ -146,23 +145,16 @@ impl PartialEq for Archive {
 impl Eq for Archive {}
 
 impl Archive {
-    /// Whether another fill can be kept: there are places for 16 GiB, so that half of the numbers name no place.
-    pub(crate) fn has_room(&self) -> bool {
-        // The last chunk is not begun, so that a push after this cannot fail.
-        u32::try_from(self.chunks.len())
-            .is_ok_and(|chunks| chunks < u32::MAX.wrapping_shr(PLACES.wrapping_add(1)))
-    }
-
     /// Where the fill of this key is.
     #[inline]
     pub(crate) fn find(&self, key: &Key<'_>) -> Option<Place> {
-        if self.runs.is_new(key.id) { None } else { self.find_old(key) }
+        if self.runs.is_new(key) { None } else { self.find_old(key) }
     }
 
     /// The same for one that may be known.
     fn find_old(&self, key: &Key<'_>) -> Option<Place> {
         let is_same = |place: &u32| key.begins(self.tail(Place(*place)));
-        if let Some(place) = self.runs.find(key.id, |place| self.rank(place)).filter(is_same) {
+        if let Some(place) = self.runs.find(key, |place| self.key(place)).filter(is_same) {
             return Some(Place(place));
         }
         let hash = self.hash(key);
@@ -171,7 +163,8 @@ impl Archive {
         found.or_else(|| self.index.find(hash, |place| is_same(&place))).map(Place)
     }
 
-    /// Keeps a fill that is not there yet; none when there is no [room](Self::has_room).
+    /// Keeps a fill that is not there yet; none when there is no room.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         key: &Key<'_>,
@@ -179,26 +172,35 @@ impl Archive {
         fill: &Fill,
     ) -> Option<Place> {
         if self.chunks.last().is_none_or(|chunk| chunk.len().saturating_add(ROW_MAX) > CHUNK) {
-            // The first one grows as it is used, for books that stay small.
-            let bytes = if self.chunks.is_empty() { 0 } else { CHUNK };
-            self.chunks.push(Vec::with_capacity(bytes));
+            self.begin_chunk()?;
         }
-        let chunks = u32::try_from(self.chunks.len().checked_sub(1)?).ok()?;
-        let in_front = chunks.checked_mul(1_u32.wrapping_shl(PLACES))?;
+        let before = self.chunks.len().saturating_sub(1);
         let chunk = self.chunks.last_mut()?;
-        let place = in_front.checked_add(u32::try_from(chunk.len().checked_div(ALIGN)?).ok()?)?;
+        let place = Place::of(before, chunk.len()).0;
         write(chunk, key, booking, fill);
-        self.list(key.id, place);
+        if !self.runs.push(key, place) {
+            self.list(self.hash(key), place);
+        }
         self.rows = self.rows.saturating_add(1);
         Some(Place(place))
     }
 
-    /// Lets a new row be found by its key.
-    fn list(&mut self, id: Id, place: u32) {
-        if self.runs.push(id, place) {
-            return;
+    /// Adds a chunk; none after 16 GiB, so that half of the numbers name no place.
+    #[cold]
+    fn begin_chunk(&mut self) -> Option<()> {
+        let chunks = u32::try_from(self.chunks.len()).ok()?;
+        if chunks >= u32::MAX.wrapping_shr(PLACES.wrapping_add(1)) {
+            return None;
         }
-        self.pending.push((self.hash(&Key::of_row(self.tail(Place(place)))), place));
+        // The first one grows as it is used, for books that stay small.
+        let bytes = if chunks == 0 { 0 } else { CHUNK };
+        self.chunks.push(Vec::with_capacity(bytes));
+        Some(())
+    }
+
+    /// Lets a row that is in no run be found by the hash of its key.
+    fn list(&mut self, hash: u32, place: u32) {
+        self.pending.push((hash, place));
         if self.pending.len() >= PENDING_MAX {
             self.pending.drain(..).for_each(|(hash, place)| self.index.insert(hash, place));
         }
@@ -206,10 +208,10 @@ impl Archive {
 
     /// Forgets the last fill, which has to be the one at `place`.
     pub(crate) fn pop(&mut self, place: Place) {
-        let key = Key::of_row(self.tail(place));
-        let (id, hash) = (key.id, self.hash(&key));
         let mut runs = std::mem::take(&mut self.runs);
-        if !runs.pop(id, place.0, |place| self.rank(place))
+        let key = self.key(place.0);
+        let hash = self.hash(&key);
+        if !runs.pop(&key, place.0, |place| self.key(place))
             && self.pending.pop_if(|(_, last)| *last == place.0).is_none()
         {
             self.index.remove(hash, place.0);
@@ -261,16 +263,20 @@ impl Archive {
             }
         }
         archive.rows = found.len();
+        let mut runs = Runs::default();
         for place in found {
-            let id = Key::of_row(archive.tail(Place(place))).id;
-            archive.list(id, place);
+            let key = archive.key(place);
+            if !runs.push(&key, place) {
+                archive.list(archive.hash(&key), place);
+            }
         }
+        archive.runs = runs;
         Some(archive)
     }
 
-    /// The rank of the id that begins a row.
-    fn rank(&self, place: u32) -> Rank {
-        Key::of_row(self.tail(Place(place))).id.rank
+    /// The key that begins a row.
+    fn key(&self, place: u32) -> Key<'_> {
+        Key::of_row(self.tail(Place(place)))
     }
 
     /// The bytes from a place to the end of its chunk.
@@ -292,6 +298,14 @@ impl Place {
 
     pub(crate) const fn of_number(number: u32) -> Self {
         Self(number)
+    }
+
+    /// That of a byte in a chunk of which there is [room](Archive::begin_chunk) for all places.
+    #[inline]
+    fn of(chunk: usize, offset: usize) -> Self {
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        let in_chunk = number(offset.wrapping_div(ALIGN));
+        Self(number(chunk).wrapping_shl(PLACES).wrapping_add(in_chunk))
     }
 
     /// The chunk, and the byte in it.
@@ -407,7 +421,8 @@ mod tests {
                     continue;
                 }
                 let sequence = u64::try_from(number).unwrap();
-                let booking = Booking { slot, share, sequence, at: Timestamp::from_millis(-5), settlement: &usd };
+                let fee_currency = fill.fee_currency.as_ref().filter(|currency| **currency != usd);
+                let booking = Booking { slot, share, sequence, at: Timestamp::from_millis(-5), fee_currency };
                 let place = archive.push(&Key::new(pair, &fill.trade_id), &booking, &fill).unwrap();
                 model.insert(key.clone(), (place, (fill, sequence, slot, share)));
                 order.push(key);
@@ -424,7 +439,8 @@ mod tests {
             // Half of it comes again, the other way round.
             taken_back.truncate(taken_back.len() / 2);
             for (key, (fill, sequence, slot, share)) in taken_back {
-                let booking = Booking { slot, share, sequence, at: Timestamp::from_millis(-5), settlement: &usd };
+                let fee_currency = fill.fee_currency.as_ref().filter(|currency| **currency != usd);
+                let booking = Booking { slot, share, sequence, at: Timestamp::from_millis(-5), fee_currency };
                 let place = archive.push(&Key::new(key.0, &key.1), &booking, &fill).unwrap();
                 model.insert(key.clone(), (place, (fill, sequence, slot, share)));
                 order.push(key);

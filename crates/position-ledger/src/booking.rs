@@ -1,7 +1,5 @@
 //! Booking fills, and what the venue says of them later.
 
-use std::borrow::Cow;
-
 use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
@@ -10,108 +8,111 @@ use crate::books::Books;
 use crate::change::{Booked, Undo, index};
 use crate::entry::Entry;
 use crate::error::{AppendError, Difference, Invalid};
-use crate::fill::{Fill, LotChoice, Side};
+use crate::fill::{Fill, LotChoice};
 use crate::instrument::Instrument;
-use crate::name::{Currency, LegId, TradeId};
+use crate::name::{Currency, LegId};
 use crate::order::Order;
 use crate::places::check_leg;
 use crate::posting::{Posting, desk_of};
 use crate::rules::{Method, Sequencing};
-use crate::settling::Moved;
-use crate::slots::{Amended, Desk, Op, Track};
-use crate::state::{Birth, Choice, Sink, State, Trade, Traded, of};
+use crate::settling::{Fees, Moved};
+use crate::slots::{Amended, Op, Track};
+use crate::state::{Birth, Sink, State, Trade, Traded, of};
 
 /// Lots that one fill can name.
 const LOTS_MAX: usize = 1_000;
 
 /// What of a fill counts: less what is void, at the price it was restated to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Deal<'a> {
-    pub(crate) sequence: u64,
-    pub(crate) at: Timestamp,
-    pub(crate) trade_id: &'a TradeId,
-    pub(crate) side: Side,
-    pub(crate) quantity: Amount,
-    pub(crate) price: Amount,
-    pub(crate) cost: Option<Amount>,
+    trade: Trade<'a>,
     pub(crate) fee: Amount,
     /// None for the settlement currency.
-    pub(crate) fee_currency: Option<&'a Currency>,
-    pub(crate) lots: Cow<'a, [LotChoice]>,
+    fee_currency: Option<&'a Currency>,
 }
 
 impl<'a> Deal<'a> {
-    fn of_fill((sequence, at): (u64, Timestamp), fill: &'a Fill) -> Self {
-        Self {
-            sequence,
-            at,
-            trade_id: &fill.trade_id,
+    #[inline]
+    fn of_fill(
+        terms: &Instrument,
+        (sequence, at): (u64, Timestamp),
+        fill: &'a Fill,
+        fee_currency: Option<&'a Currency>,
+    ) -> Self {
+        let age = key(terms, sequence, at);
+        let trade = Trade {
             side: fill.side,
             quantity: fill.quantity,
             price: fill.price,
-            cost: fill.cost,
-            fee: fill.fee,
-            fee_currency: fill.fee_currency.as_ref(),
-            lots: Cow::Borrowed(&fill.lots),
-        }
+            value: fill.cost,
+            base_fee: in_kind(terms, fee_currency, fill.fee),
+            lots: (terms.method() == Method::Specific).then_some(&*fill.lots),
+            opening: Birth { sequence, at, trade_id: Some(&fill.trade_id), age },
+        };
+        Self { trade, fee: fill.fee, fee_currency }
     }
 
-    pub(crate) fn of_kept(kept: &'a Kept, lots: &'a [LotChoice]) -> Self {
-        Self {
-            sequence: kept.sequence,
-            at: kept.at,
-            trade_id: &kept.trade_id,
+    pub(crate) fn of_kept(terms: &Instrument, kept: &'a Kept, lots: &'a [LotChoice]) -> Self {
+        let (sequence, at, fee_currency) = (kept.sequence, kept.at, kept.fee_currency.as_ref());
+        let age = key(terms, sequence, at);
+        let trade = Trade {
             side: kept.side,
             quantity: kept.quantity,
             price: kept.price,
-            cost: kept.cost,
-            fee: kept.fee,
-            fee_currency: kept.fee_currency.as_ref(),
-            lots: Cow::Borrowed(lots),
-        }
+            value: kept.cost,
+            base_fee: in_kind(terms, fee_currency, kept.fee),
+            lots: (terms.method() == Method::Specific).then_some(lots),
+            opening: Birth { sequence, at, trade_id: Some(&kept.trade_id), age },
+        };
+        Self { trade, fee: kept.fee, fee_currency }
     }
 
-    /// Applies what was said later; fee and stated cost shrink with the quantity.
+    /// Applies what was said later; fee and stated cost shrink with the quantity, and so do the lots, into `lots`.
     pub(crate) fn amend(
         mut self,
-        amended: Option<&Amended>,
+        amended: &Amended,
         terms: &Instrument,
+        lots: &'a mut Vec<LotChoice>,
     ) -> Result<Self, AppendError> {
-        let Some(amended) = amended else { return Ok(self) };
+        let trade = &mut self.trade;
         if let Some((price, cost)) = amended.restated {
-            (self.price, self.cost) = (price, cost);
+            (trade.price, trade.value) = (price, cost);
         }
         if amended.voided.is_zero() {
             return Ok(self);
         }
-        let whole = self.quantity;
+        let whole = trade.quantity;
         let left = whole.checked_sub(amended.voided).map_err(of("quantity"))?;
         let fee = self.fee.mul_div_at(left, whole, terms.fee_places());
         self.fee = if left.is_zero() { Amount::ZERO } else { fee.map_err(of("fee"))? };
-        if let Some(cost) = self.cost {
-            self.cost = Some(cost.mul_div(left, whole).map_err(of("cost"))?);
+        trade.base_fee = in_kind(terms, self.fee_currency, self.fee);
+        if let Some(value) = trade.value {
+            trade.value = Some(value.mul_div(left, whole).map_err(of("cost"))?);
         }
-        let lots = std::mem::take(self.lots.to_mut());
-        self.lots = Cow::Owned(first_of(lots, left)?);
-        self.quantity = left;
+        if let Some(named) = trade.lots {
+            *lots = first_of(named, left)?;
+            trade.lots = Some(lots);
+        }
+        trade.quantity = left;
         Ok(self)
-    }
-
-    /// The fee where it is taken out of the quantity.
-    fn base_fee(&self, terms: &Instrument) -> Amount {
-        let is_in_kind = self.fee_currency.is_some_and(|currency| terms.is_in_kind(currency));
-        if is_in_kind { self.fee } else { Amount::ZERO }
     }
 }
 
+/// The fee where it is taken out of the quantity.
+#[inline]
+fn in_kind(terms: &Instrument, currency: Option<&Currency>, fee: Amount) -> Amount {
+    let is_in_kind = currency.is_some_and(|currency| terms.is_in_kind(currency));
+    if is_in_kind { fee } else { Amount::ZERO }
+}
+
 /// The choices up to a total quantity.
-fn first_of(lots: Vec<LotChoice>, mut left: Amount) -> Result<Vec<LotChoice>, AppendError> {
+fn first_of(lots: &[LotChoice], mut left: Amount) -> Result<Vec<LotChoice>, AppendError> {
     let mut kept = Vec::with_capacity(lots.len());
-    for mut lot in lots {
-        lot.quantity = lot.quantity.min(left);
-        left = left.checked_sub(lot.quantity).map_err(of("lots"))?;
-        if lot.quantity.is_positive() {
-            kept.push(lot);
+    for lot in lots {
+        let quantity = lot.quantity.min(left);
+        left = left.checked_sub(quantity).map_err(of("lots"))?;
+        if quantity.is_positive() {
+            kept.push(LotChoice { lot: lot.lot.clone(), quantity });
         }
     }
     Ok(kept)
@@ -121,28 +122,17 @@ impl State {
     /// Books what counts of a fill: the trade, then its fee.
     ///
     /// A share takes the lots that the deal names as far as it has them.
+    #[inline]
     pub(crate) fn deal(
         &mut self,
         (terms, is_share): (&Instrument, bool),
         deal: &Deal<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Traded, AppendError> {
-        if deal.quantity.is_zero() {
+        if deal.trade.quantity.is_zero() {
             return Ok(Traded::default());
         }
-        let choice = if is_share { Choice::Preferred } else { Choice::Strict };
-        let (sequence, at) = (deal.sequence, deal.at);
-        let age = key(terms, sequence, at);
-        let trade = Trade {
-            side: deal.side,
-            quantity: deal.quantity,
-            price: deal.price,
-            value: deal.cost,
-            base_fee: deal.base_fee(terms),
-            lots: (terms.method() == Method::Specific).then(|| choice(&deal.lots)),
-            opening: Birth { sequence, at, trade_id: Some(deal.trade_id), age },
-        };
-        let traded = self.trade(terms, &trade, sink)?;
+        let traded = self.trade((terms, is_share), &deal.trade, sink)?;
         let currency = deal.fee_currency.unwrap_or_else(|| terms.settlement());
         self.charge(currency, deal.fee, sink)?;
         Ok(traded)
@@ -158,6 +148,7 @@ pub(crate) const fn key(terms: &Instrument, sequence: u64, at: Timestamp) -> (Ti
 }
 
 impl Books {
+    #[inline]
     pub(crate) fn post_fill(
         &mut self,
         sequence: u64,
@@ -172,7 +163,9 @@ impl Books {
         let unknown = || AppendError::UnknownInstrument(fill.instrument.clone());
         let number = number.ok_or_else(unknown)?;
         let terms = self.instruments.at(number).ok_or_else(unknown)?;
-        self.check_fill(terms, fill)?;
+        let fee_currency = fill.fee_currency.as_ref();
+        let fee_currency = fee_currency.filter(|currency| *currency != terms.settlement());
+        self.check_fill(terms, fill, fee_currency)?;
         let pair = match known {
             Some(pair) => pair,
             None => self.add_pair(&entry.account, &fill.instrument, number),
@@ -185,32 +178,41 @@ impl Books {
             });
         }
         self.check_apart(entry)?;
-        let voided = self.take_waiting(pair, fill)?;
+        // Nothing that waits, no order and no desk is the common case of books that only follow a venue.
+        let is_awaited = !self.waiting.is_empty();
+        let voided = if is_awaited { self.take_waiting(pair, fill)? } else { Amount::ZERO };
         let slot = self.slot_at(pair, fill.leg.as_ref())?;
-        // No order and no desk is the common case of books that only follow a venue.
-        let has_orders = !self.orders.is_empty();
-        let desk = if has_orders { self.fill_order(entry, fill, voided)? } else { desk_of(entry) };
-        let share = if desk.is_none() { None } else { self.share_for(slot, &desk)? };
-        let place = self.keep((sequence, entry), (&key, fill), (pair, slot, share))?;
-        let mut deal = Deal::of_fill((sequence, entry.at), fill);
-        if !voided.is_zero() {
-            // A row that is taken back takes this with it.
-            let amended = Amended { voided, ..Amended::default() };
-            let terms = self.instruments.at(number).ok_or_else(unknown)?;
-            deal = deal.amend(Some(&amended), terms)?;
-            self.amended.insert(place, amended);
+        let is_ours = !self.orders.is_empty() || entry.has_desk();
+        let share = if is_ours { self.share_of(slot, entry, fill, voided)? } else { None };
+        let legs = self.pair(pair).filter(|_| fill.leg.is_some()).map(|pair| &pair.legs);
+        let apart = legs.filter(|legs| legs.first() != Some(slot)).map(|_| slot);
+        let booking = Booking { slot: apart, share, sequence, at: entry.at, fee_currency };
+        let place = self.keep(&key, &booking, fill)?;
+        let terms = self.instruments.at(number).ok_or_else(unknown)?;
+        let deal = Deal::of_fill(terms, (sequence, entry.at), fill, fee_currency);
+        if voided.is_zero() {
+            self.book_deal((slot, share), place, &deal, number)?;
+            return Ok(Posting::Applied);
         }
+        // A row that is taken back takes this with it.
+        let (amended, mut lots) = (Amended { voided, ..Amended::default() }, Vec::new());
+        let deal = deal.amend(&amended, terms, &mut lots)?;
+        self.amended.insert(place, amended);
         self.book_deal((slot, share), place, &deal, number)?;
         Ok(if voided == fill.quantity { Posting::Voided } else { Posting::Applied })
     }
 
-    fn check_fill(&self, terms: &Instrument, fill: &Fill) -> Result<(), AppendError> {
+    #[inline]
+    fn check_fill(
+        &self,
+        terms: &Instrument,
+        fill: &Fill,
+        fee_currency: Option<&Currency>,
+    ) -> Result<(), AppendError> {
         Invalid::unless_positive("quantity", fill.quantity)?;
         terms.check_price("price", fill.price)?;
         fill.cost.map_or(Ok(()), |cost| terms.check_cost(cost))?;
-        if let Some(currency) = fill.fee_currency.as_ref()
-            && currency != terms.settlement()
-        {
+        if let Some(currency) = fee_currency {
             self.check_currency("fee_currency", currency)?;
         }
         check_leg(terms, fill.leg.as_ref())?;
@@ -243,9 +245,6 @@ impl Books {
 
     /// How much of a fill was void before it came.
     fn take_waiting(&mut self, pair: u32, fill: &Fill) -> Result<Amount, AppendError> {
-        if self.waiting.is_empty() {
-            return Ok(Amount::ZERO);
-        }
         let key = (pair, fill.trade_id.clone());
         let Some(waiting) = self.waiting.remove(&key) else { return Ok(Amount::ZERO) };
         self.trail.push(Undo::Waiting(Box::new((key, Some(waiting)))));
@@ -260,15 +259,16 @@ impl Books {
         Ok(voided)
     }
 
-    /// Counts the fill to its order, if the books have it, and gives who wanted it.
-    fn fill_order(
+    /// Counts the fill to its order, if the books have it, and gives the share of who wanted it.
+    fn share_of(
         &mut self,
+        slot: u32,
         entry: &Entry,
         fill: &Fill,
         voided: Amount,
-    ) -> Result<Desk, AppendError> {
+    ) -> Result<Option<u32>, AppendError> {
         let mut desk = desk_of(entry);
-        let Some(order) = self.order_of(entry, fill)? else { return Ok(desk) };
+        let Some(order) = self.order_of(entry, fill)? else { return self.share_for(slot, &desk) };
         if desk.strategy.is_none() {
             desk.strategy = Some(order.intent().strategy.clone());
         }
@@ -280,7 +280,7 @@ impl Books {
             let total = order.filled().checked_add(counted).map_err(of("filled"))?;
             self.count_filled(fill.order_id, total);
         }
-        Ok(desk)
+        self.share_for(slot, &desk)
     }
 
     /// The order of a fill, if the books have it; a fill that contradicts it is refused.
@@ -299,21 +299,14 @@ impl Books {
         Ok(Some(order))
     }
 
+    #[inline]
     fn keep(
         &mut self,
-        (sequence, entry): (u64, &Entry),
-        (key, fill): (&Key<'_>, &Fill),
-        (pair, slot, share): (u32, u32, Option<u32>),
+        key: &Key<'_>,
+        booking: &Booking<'_>,
+        fill: &Fill,
     ) -> Result<Place, AppendError> {
-        let held = self.pair(pair);
-        let terms = held.and_then(|pair| self.instruments.at(pair.instrument));
-        let Some((held, terms)) = held.zip(terms).filter(|_| self.fills.has_room()) else {
-            return Err(AppendError::Full);
-        };
-        let slot = (held.legs.first() != Some(slot)).then_some(slot);
-        let settlement = terms.settlement();
-        let booking = Booking { slot, share, sequence, at: entry.at, settlement };
-        let Some(place) = self.fills.push(key, &booking, fill) else {
+        let Some(place) = self.fills.push(key, booking, fill) else {
             return Err(AppendError::Full);
         };
         self.trail.fills.push(place);
@@ -324,6 +317,7 @@ impl Books {
     }
 
     /// Books a deal on a position and a share of it: at their end, or where it belongs by time.
+    #[inline]
     fn book_deal(
         &mut self,
         (slot, share): (u32, Option<u32>),
@@ -331,36 +325,36 @@ impl Books {
         deal: &Deal<'_>,
         instrument: u32,
     ) -> Result<(), AppendError> {
-        let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
-        let key = key(terms, deal.sequence, deal.at);
-        let is_last = |number| self.slot(number).is_some_and(|slot| key >= slot.track.last);
+        let opening = &deal.trade.opening;
+        let is_last = |number| self.slot(number).is_some_and(|slot| opening.age >= slot.track.last);
         if is_last(slot) && share.is_none_or(is_last) {
-            self.book_last((slot, place), deal, instrument, key)?;
+            self.book_last((slot, place), deal, instrument)?;
             return match share {
-                Some(share) => self.book_last((share, place), deal, instrument, key),
+                Some(share) => self.book_last((share, place), deal, instrument),
                 None => Ok(()),
             };
         }
         // Both have it before either is derived again, since a transfer may tie them.
         let slots = [Some(slot), share].into_iter().flatten();
         for slot in slots.clone() {
-            self.add_op(slot, Op::Fill(place), instrument, (deal.sequence, deal.at));
+            self.add_op(slot, Op::Fill(place), instrument, (opening.sequence, opening.at));
         }
         self.rederive(slots)
     }
 
     /// Books a deal at the end of a position or a share.
+    #[inline]
     fn book_last(
         &mut self,
         (number, place): (u32, Place),
         deal: &Deal<'_>,
         instrument: u32,
-        key: (Timestamp, u64),
     ) -> Result<(), AppendError> {
         let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
         let Some(slot) = self.slots.get_mut(index(number)) else { return Ok(()) };
         self.trail.booked.push(Booked::before(number, slot));
-        slot.track = Track { last: key, active: deal.at.max(slot.track.active) };
+        let Birth { age, at, .. } = deal.trade.opening;
+        slot.track = Track { last: age, active: at.max(slot.track.active) };
         slot.ops.push(Op::Fill(place));
         let (before, is_share) = (slot.state.holding, slot.main.is_some());
         let mut sink = Sink::of(&mut self.trail, number);
@@ -369,7 +363,9 @@ impl Books {
             return Ok(());
         }
         let moved = Moved::by_trade(&before, &slot.state.holding).map_err(of("balance"))?;
-        self.settle(number, &moved, &[(deal.fee_currency, deal.fee)], instrument)
+        let other = deal.fee_currency.map(|currency| (currency, deal.fee));
+        let own = if other.is_none() { deal.fee } else { Amount::ZERO };
+        self.settle(number, &moved, Fees { own, others: other.as_slice() }, instrument)
     }
 
     /// Puts an operation into the history of a slot, and tells whether it is the last one.

@@ -2,28 +2,30 @@
 
 use crate::amount::Amount;
 
-/// Bytes that a row may have, and what a write of fixed length may touch beyond them.
-const BYTES_MAX: usize = 256 + 16;
+/// Bytes that one row may have here, and what a write of fixed length may touch beyond them.
+const ROOM: usize = 176 + 16;
 
-/// Collects the bytes of one row.
+/// Writes what of a row is of bounded length, in the place where it stays.
 ///
 /// Every write has a fixed length and counts only what it needs of it: that is cheaper than a copy of varying length.
 /// What it writes beyond that is zero.
-/// The length is a byte, so that no place it can name has to be checked.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    bytes: [u8; BYTES_MAX],
+pub(crate) struct Writer<'a> {
+    room: &'a mut [u8; ROOM],
     length: u8,
 }
 
-impl Writer {
-    pub(crate) const fn new() -> Self {
-        Self { bytes: [0; BYTES_MAX], length: 0 }
+impl<'a> Writer<'a> {
+    /// Writes behind what is there; the room that it does not use is cut off by whoever has the bytes.
+    pub(crate) fn behind(bytes: &'a mut Vec<u8>) -> Option<Self> {
+        bytes.extend_from_slice(&[0; ROOM]);
+        let room = bytes.last_chunk_mut()?;
+        Some(Self { room, length: 0 })
     }
 
     #[inline]
     fn put<const N: usize>(&mut self, bytes: [u8; N], used: u8) -> &mut Self {
-        let free = self.bytes.get_mut(usize::from(self.length)..);
+        let free = self.room.get_mut(usize::from(self.length)..);
         if let Some(free) = free.and_then(<[u8]>::first_chunk_mut) {
             *free = bytes;
         }
@@ -86,14 +88,9 @@ impl Writer {
         self.u8(length).put(bytes, length)
     }
 
-    /// All bytes, with zeros behind them until, with the `before` bytes in front of them, they fill whole words.
-    pub(crate) fn padded(&self, before: usize, word: usize) -> &[u8] {
-        let length = before.saturating_add(self.length.into()).next_multiple_of(word);
-        self.bytes.get(..length.saturating_sub(before)).unwrap_or_default()
-    }
-
-    pub(crate) fn finish(&self) -> &[u8] {
-        self.bytes.get(..self.length.into()).unwrap_or_default()
+    /// How many bytes were written.
+    pub(crate) fn length(&self) -> usize {
+        self.length.into()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::lots::Parts;
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::position::Figures;
 use crate::rules::Sequencing;
-use crate::settling::Moved;
+use crate::settling::{self, Moved};
 use crate::slots::{Deed, Op, What};
 use crate::state::{Birth, Holding, Sink, State, Trade, of};
 
@@ -97,9 +97,12 @@ impl Books {
             self.trail.push(Undo::State(number, Box::new(old)));
             if let (true, Some(instrument)) = (is_main, self.pair(pair).map(|pair| pair.instrument))
             {
-                let fees: Vec<_> =
-                    fees.iter().map(|(currency, fee)| (Some(currency), *fee)).collect();
-                self.settle(number, &moved, &fees, instrument)?;
+                let settlement = self.instruments.at(instrument).map(Instrument::settlement);
+                let is_own = |fee: &(&Currency, Amount)| Some(fee.0) == settlement;
+                let fees = fees.iter().map(|(currency, fee)| (currency, *fee));
+                let (own, others): (Vec<_>, Vec<_>) = fees.partition(is_own);
+                let own = own.first().map_or(Amount::ZERO, |(_, fee)| *fee);
+                self.settle(number, &moved, settling::Fees { own, others: &others }, instrument)?;
             }
         }
         Ok(())
@@ -229,7 +232,10 @@ impl Books {
     ) -> Result<(), AppendError> {
         let Some(kept) = self.fills.get(place) else { return Ok(()) };
         let lots = self.choices.get(&place).map(|lots| &**lots).unwrap_or_default();
-        let deal = Deal::of_kept(&kept, lots).amend(self.amended.get(&place), terms)?;
+        let (mut deal, mut amended_lots) = (Deal::of_kept(terms, &kept, lots), Vec::new());
+        if let Some(amended) = self.amended.get(&place) {
+            deal = deal.amend(amended, terms, &mut amended_lots)?;
+        }
         let is_share = self.slot(owner).is_some_and(|slot| slot.main.is_some());
         let state = state_of(states, owner)?;
         let before = state.holding;
@@ -429,7 +435,7 @@ fn deliver(
     let quantity = closed.abs().rounded_mul(terms.multiplier()).map_err(of("quantity"))?;
     let (value, base_fee, lots) = (None, Amount::ZERO, None);
     let trade = Trade { side, quantity, price, value, base_fee, lots, opening };
-    state_of(states, to)?.trade(target, &trade, &mut Sink::none()).map(drop)
+    state_of(states, to)?.trade((target, false), &trade, &mut Sink::none()).map(drop)
 }
 
 /// Splits a position and its shares; what is paid for fractions is that of the position.
@@ -475,7 +481,7 @@ fn run_deed(state: &mut State, terms: &Instrument, deed: &Deed) -> Result<(), Ap
             let (quantity, value, base_fee) = (change.abs(), None, Amount::ZERO);
             let price = *price;
             let trade = Trade { side, quantity, price, value, base_fee, lots: None, opening };
-            state.trade(terms, &trade, &mut Sink::none()).map(drop)
+            state.trade((terms, false), &trade, &mut Sink::none()).map(drop)
         }
         What::Open(quantity, cost) => state.begin(terms, (*quantity, *cost), opening),
         What::Split(_) | What::Move { .. } | What::Deliver { .. } => Ok(()),

@@ -95,6 +95,11 @@ impl Entry {
         self
     }
 
+    /// Whether it names a desk: a strategy or a portfolio.
+    pub(crate) const fn has_desk(&self) -> bool {
+        self.strategy.is_some() || self.portfolio.is_some()
+    }
+
     /// Mints a version 7 UUID of a given time and given random bits, so that a run can be repeated.
     ///
     /// A time before the epoch counts as the epoch.

@@ -243,6 +243,7 @@ impl Instrument {
     }
 
     /// Whether a fee in this currency is taken out of the quantity: that of the base currency of a spot pair.
+    #[inline]
     pub(crate) fn is_in_kind(&self, currency: &Currency) -> bool {
         self.contract == Contract::Spot && self.base.as_ref() == Some(currency)
     }
@@ -264,6 +265,7 @@ impl Instrument {
     /// # Errors
     ///
     /// [`AmountError::Overflow`] out of range, [`AmountError::DivideByZero`] for an inverse contract at a price of zero.
+    #[inline]
     pub fn value(&self, quantity: Amount, price: Amount) -> Result<Amount, AmountError> {
         if self.is_inverse() {
             return quantity.mul_div(self.multiplier, price);
@@ -294,6 +296,7 @@ impl Instrument {
     }
 
     /// A price that a fill of this contract can have.
+    #[inline]
     pub(crate) fn check_price(&self, field: &'static str, price: Amount) -> Result<(), Invalid> {
         if self.is_inverse() { Invalid::unless_positive(field, price) } else { Ok(()) }
     }

@@ -1,6 +1,6 @@
 //! Accounts with instruments: the scopes of trade ids, found by name once and then by number.
 
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hasher as _};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,7 @@ impl PartialEq for Pairs {
 impl Eq for Pairs {}
 
 impl Pairs {
+    #[inline]
     pub(crate) fn number(&self, account: &Account, id: &InstrumentId) -> Option<u32> {
         let is_named = |number: &u32| {
             self.at(*number).is_some_and(|pair| pair.id == *id && pair.account == *account)
@@ -115,9 +116,11 @@ impl Pairs {
     }
 }
 
+#[inline]
 fn hash(hasher: &DefaultHashBuilder, account: &Account, id: &InstrumentId) -> u64 {
     let mut state = hasher.build_hasher();
-    account.hash(&mut state);
-    id.hash(&mut state);
+    // Two names that end at another place make another hash or are told apart by comparison.
+    state.write(account.as_str().as_bytes());
+    state.write(id.as_str().as_bytes());
     state.finish()
 }

@@ -50,15 +50,17 @@ impl Books {
     }
 
     /// The position of a leg that was checked with the entry.
+    #[inline]
     pub(crate) fn slot_at(&mut self, pair: u32, leg: Option<&LegId>) -> Result<u32, AppendError> {
         // Without a leg it is netted, and then it is the only one.
         let found = match leg {
             None => self.pair(pair).and_then(|pair| pair.legs.first()),
             Some(_) => self.leg_number(pair, leg),
         };
-        if let Some(number) = found {
-            return Ok(number);
-        }
+        found.map_or_else(|| self.begin_slot(pair, leg), Ok)
+    }
+
+    fn begin_slot(&mut self, pair: u32, leg: Option<&LegId>) -> Result<u32, AppendError> {
         let number = self.add_slot(pair, leg.cloned(), None, Desk::default());
         if let Some(pair) = self.pairs.at_mut(pair) {
             pair.legs.push(number);
@@ -107,6 +109,7 @@ impl Books {
 }
 
 /// A leg is named exactly where positions are hedged.
+#[inline]
 pub(crate) fn check_leg(terms: &Instrument, leg: Option<&LegId>) -> Result<(), Invalid> {
     match (terms.mode(), leg) {
         (Mode::Hedging, None) => Err(Invalid::new("leg", "-", "be named for a hedged position")),

@@ -40,13 +40,23 @@ impl Moved {
     }
 }
 
+/// Fees of a position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fees<'a> {
+    /// In the settlement currency.
+    pub(crate) own: Amount,
+    /// In other ones.
+    pub(crate) others: &'a [(&'a Currency, Amount)],
+}
+
 impl Books {
-    /// Moves the balances of an account by what a position moved, and by its fees; no currency is that of settlement.
+    /// Moves the balances of an account by what a position moved, and by its fees.
+    #[inline]
     pub(crate) fn settle(
         &mut self,
         number: u32,
         moved: &Moved,
-        fees: &[(Option<&Currency>, Amount)],
+        fees: Fees<'_>,
         instrument: u32,
     ) -> Result<(), AppendError> {
         let known = self.slot(number).and_then(|slot| slot.hints.settlement);
@@ -54,24 +64,15 @@ impl Books {
             Some(settlement) => settlement,
             None => self.settlement_of(number, instrument)?,
         };
-        let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
-        let is_spot = terms.contract() == Contract::Spot;
-        let (mut own, mut has_others) = (Amount::ZERO, false);
-        for (currency, fee) in fees {
-            if currency.is_none_or(|currency| currency == terms.settlement()) {
-                own = own.checked_add(*fee).map_err(of("balance"))?;
-            } else {
-                has_others = true;
-            }
-        }
         self.add_money(settlement, Part::RealizedGross, moved.gain)?;
         self.add_money(settlement, Part::Income, moved.income)?;
-        self.add_money(settlement, Part::Fees, own)?;
-        if has_others {
-            self.settle_fees(number, settlement, fees)?;
+        self.add_money(settlement, Part::Fees, fees.own)?;
+        if !fees.others.is_empty() {
+            self.settle_fees(number, fees.others)?;
         }
-        if is_spot {
-            self.settle_spot((number, settlement), moved, fees, instrument)
+        let terms = self.instruments.at(instrument);
+        if terms.is_some_and(|terms| terms.contract() == Contract::Spot) {
+            self.settle_spot((number, settlement), moved, fees.others, instrument)
         } else {
             Ok(())
         }
@@ -81,19 +82,14 @@ impl Books {
     fn settle_fees(
         &mut self,
         number: u32,
-        settlement: u32,
-        fees: &[(Option<&Currency>, Amount)],
+        fees: &[(&Currency, Amount)],
     ) -> Result<(), AppendError> {
-        for (currency, fee) in fees {
-            let Some(currency) = currency.filter(|_| !fee.is_zero()) else { continue };
-            let is_of = |number: u32| {
-                self.balances.get(index(number)).is_some_and(|held| held.currency == *currency)
-            };
-            if is_of(settlement) {
-                continue;
-            }
+        for (currency, fee) in fees.iter().filter(|(_, fee)| !fee.is_zero()) {
             let Some(slot) = self.slot(number) else { continue };
-            let balance = if let Some(balance) = slot.hints.fee.filter(|hint| is_of(*hint)) {
+            let is_of = |number: &u32| {
+                self.balances.get(index(*number)).is_some_and(|held| held.currency == **currency)
+            };
+            let balance = if let Some(balance) = slot.hints.fee.filter(is_of) {
                 balance
             } else {
                 let balance = self.balance_of(number, currency)?;
@@ -110,14 +106,14 @@ impl Books {
         &mut self,
         (number, settlement): (u32, u32),
         moved: &Moved,
-        fees: &[(Option<&Currency>, Amount)],
+        fees: &[(&Currency, Amount)],
         instrument: u32,
     ) -> Result<(), AppendError> {
         let invested = moved.gain.checked_sub(moved.cash).map_err(of("balance"))?;
         self.add_money(settlement, Part::Invested, invested)?;
         let base = self.instruments.at(instrument).and_then(|terms| terms.base().cloned());
         let Some(base) = base else { return Ok(()) };
-        let in_kind = fees.iter().filter(|(currency, _)| *currency == Some(&base));
+        let in_kind = fees.iter().filter(|(currency, _)| **currency == base);
         let fee = in_kind.map(|(_, fee)| *fee).try_fold(Amount::ZERO, Amount::checked_add);
         let held = fee.and_then(|fee| moved.quantity.checked_add(fee)).map_err(of("balance"))?;
         if held.is_zero() {

@@ -62,13 +62,13 @@ pub(crate) struct Trade<'a> {
     /// Taken out of the quantity itself, of a spot pair whose fee is in its base currency.
     pub(crate) base_fee: Amount,
     /// The lots it closes, if it names them.
-    pub(crate) lots: Option<Choice<'a>>,
+    pub(crate) lots: Option<&'a [LotChoice]>,
     pub(crate) opening: Birth<'a>,
 }
 
 /// The lots that a trade names.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Choice<'a> {
+enum Choice<'a> {
     /// They are just what it closes.
     Strict(&'a [LotChoice]),
     /// They go first, as far as they are there: in the share of a desk, which may lack what the position has.
@@ -139,9 +139,10 @@ pub(crate) fn of(field: &'static str) -> impl Fn(AmountError) -> AppendError {
 
 impl State {
     /// Books a trade; a failure leaves the holding half done, and lots that the sink undoes.
+    #[inline]
     pub(crate) fn trade(
         &mut self,
-        terms: &Instrument,
+        (terms, is_share): (&Instrument, bool),
         trade: &Trade<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Traded, AppendError> {
@@ -158,7 +159,9 @@ impl State {
             Side::Sell => held.is_positive(),
         };
         let closed = if opposite { trade.quantity.min(held.abs()) } else { Amount::ZERO };
-        check_choice(terms, trade, closed)?;
+        let choice = if is_share { Choice::Preferred } else { Choice::Strict };
+        let choice = trade.lots.map(choice);
+        check_choice(terms, choice, closed)?;
         let mut traded = Traded { closed, ..Traded::default() };
         let opened = trade.quantity.checked_sub(closed).map_err(of("position"))?;
         let mut close_value = value;
@@ -166,7 +169,7 @@ impl State {
             if opened.is_positive() {
                 close_value = value.mul_div(closed, trade.quantity).map_err(of("value"))?;
             }
-            traded.realized = self.close(terms, (closed, close_value), trade.lots, sink)?;
+            traded.realized = self.close(terms, (closed, close_value), choice, sink)?;
         } else {
             close_value = Amount::ZERO;
         }
@@ -197,6 +200,7 @@ impl State {
     }
 
     /// Adds a fee to those of its currency.
+    #[inline]
     pub(crate) fn charge(
         &mut self,
         currency: &Currency,
@@ -232,7 +236,7 @@ impl State {
         let side = if held.is_positive() { Side::Sell } else { Side::Buy };
         let (quantity, value, base_fee) = (held.abs(), None, Amount::ZERO);
         let trade = Trade { side, quantity, price, value, base_fee, lots: None, opening };
-        Ok((held, self.trade(terms, &trade, &mut Sink::none())?))
+        Ok((held, self.trade((terms, false), &trade, &mut Sink::none())?))
     }
 
     /// Scales the quantity by `new / old`, as the next of its parts, and gives what it is then.
@@ -273,7 +277,7 @@ impl State {
         let (value, base_fee) = (Some(value), Amount::ZERO);
         let trade = Trade { side, quantity, price, value, base_fee, lots: None, opening };
         let before = self.holding.cash_flow;
-        self.trade(terms, &trade, &mut Sink::none())?;
+        self.trade((terms, false), &trade, &mut Sink::none())?;
         let paid = self.holding.cash_flow.checked_sub(before);
         let sum = paid.and_then(|paid| self.in_lieu.checked_add(paid));
         self.in_lieu = sum.map_err(of("cash_in_lieu"))?;
@@ -371,6 +375,7 @@ impl State {
         !flat && lots && realized.checked_sub(signed) == Ok(cash_flow)
     }
 
+    #[inline]
     fn open(
         &mut self,
         terms: &Instrument,
@@ -409,6 +414,7 @@ impl State {
     }
 
     /// Closes `quantity`, which is held, for `value`, and gives the gain.
+    #[inline]
     fn close(
         &mut self,
         terms: &Instrument,
@@ -482,6 +488,7 @@ impl State {
         Ok(lost)
     }
 
+    #[inline]
     fn share_of_cost(&self, quantity: Amount) -> Result<Amount, AmountError> {
         let held = self.holding.quantity.abs();
         if quantity == held {
@@ -492,6 +499,7 @@ impl State {
     }
 
     /// Adds to the cash flow what a contract brings in whose value rises with the price.
+    #[inline]
     fn flow(&mut self, terms: &Instrument, inflow: Amount) -> Result<(), AmountError> {
         let inflow = if terms.is_inverse() { inflow.negated() } else { inflow };
         self.holding.cash_flow = self.holding.cash_flow.checked_add(inflow)?;
@@ -508,8 +516,13 @@ impl State {
 }
 
 /// The lots that a closing fill names have to be just what it closes.
-fn check_choice(terms: &Instrument, trade: &Trade<'_>, closed: Amount) -> Result<(), AppendError> {
-    let Some(Choice::Strict(choice)) = trade.lots else { return Ok(()) };
+#[inline]
+fn check_choice(
+    terms: &Instrument,
+    choice: Option<Choice<'_>>,
+    closed: Amount,
+) -> Result<(), AppendError> {
+    let Some(Choice::Strict(choice)) = choice else { return Ok(()) };
     debug_assert_eq!(terms.method(), Method::Specific, "only specific lots are chosen");
     if choice.is_empty() && closed.is_positive() {
         return Err(AppendError::LotRequired { quantity: closed });

@@ -3,6 +3,7 @@
 use backstop_clock::Timestamp;
 use uuid::Uuid;
 
+use super::key::{Id, form_of, shortest};
 use super::{ALIGN, Booking, Chunk, Kept, Key};
 use crate::amount::Amount;
 use crate::compact::{Reader, Writer, folded, unfolded};
@@ -25,25 +26,28 @@ mod flag {
 const RECOVERED: u8 = 1;
 const SYNTHETIC: u8 = 2;
 
+#[inline]
 pub(super) fn write(chunk: &mut Chunk, key: &Key<'_>, booking: &Booking<'_>, fill: &Fill) {
-    let foreign = fill.fee_currency.as_ref().filter(|currency| *currency != booking.settlement);
     let bit = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     let flags = bit(fill.side == Side::Sell, flag::SELL)
         | bit(fill.source != Source::Stream, flag::FOUND)
         | bit(!fill.order_id.is_nil(), flag::ORDER)
         | bit(!fill.fee.is_zero(), flag::FEE)
-        | bit(foreign.is_some(), flag::FOREIGN_FEE)
+        | bit(booking.fee_currency.is_some(), flag::FOREIGN_FEE)
         | bit(fill.cost.is_some(), flag::COST)
         | bit(booking.slot.is_some(), flag::SLOT)
         | bit(booking.share.is_some(), flag::SHARE);
-    let mut writer = Writer::new();
-    if key.id.is_text {
-        chunk.push(key.form);
-        chunk.extend_from_slice(key.text);
-    } else {
-        writer.u8(key.form).number(key.number, key.used);
+    if let Id::Text(text) = key.id {
+        chunk.push(form_of(text));
+        chunk.extend_from_slice(text);
     }
-    writer.pair(key.id.pair).u8(flags).numbers(booking.sequence, folded(booking.at.as_millis()));
+    let start = chunk.len();
+    let Some(mut writer) = Writer::behind(chunk) else { return };
+    if let Id::Number(number) = key.id {
+        let (bytes, used) = shortest(number);
+        writer.u8(used).number(bytes, used);
+    }
+    writer.pair(key.pair).u8(flags).numbers(booking.sequence, folded(booking.at.as_millis()));
     if flags & flag::ORDER != 0 {
         writer.uuid(fill.order_id.into_bytes());
     }
@@ -51,7 +55,7 @@ pub(super) fn write(chunk: &mut Chunk, key: &Key<'_>, booking: &Booking<'_>, fil
     if flags & flag::FEE != 0 {
         writer.amount(fill.fee);
     }
-    if let Some(currency) = foreign {
+    if let Some(currency) = booking.fee_currency {
         writer.short_text(currency.as_str());
     }
     if let Some(cost) = fill.cost {
@@ -61,17 +65,14 @@ pub(super) fn write(chunk: &mut Chunk, key: &Key<'_>, booking: &Booking<'_>, fil
         let number = |number: Option<u32>| u64::from(number.unwrap_or(0));
         writer.numbers(number(booking.slot), number(booking.share));
     }
+    let end = start.saturating_add(writer.length());
     let (tag, finding) = match &fill.source {
-        Source::Stream => {
-            chunk.extend_from_slice(
-                writer.padded(key.text.len().saturating_add(key.id.is_text.into()), ALIGN),
-            );
-            return;
-        }
+        // What is behind it is zero.
+        Source::Stream => return chunk.truncate(end.next_multiple_of(ALIGN)),
         Source::Recovered { finding } => (RECOVERED, finding),
         Source::Synthetic { finding } => (SYNTHETIC, finding),
     };
-    chunk.extend_from_slice(writer.finish());
+    chunk.truncate(end);
     chunk.push(tag);
     let length = u16::try_from(finding.as_str().len()).unwrap_or(u16::MAX);
     chunk.extend_from_slice(&length.to_le_bytes());
