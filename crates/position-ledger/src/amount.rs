@@ -65,6 +65,11 @@ impl Amount {
         Self((whole as i128).saturating_mul(SCALE))
     }
 
+    /// A few units of 1e-18.
+    pub(crate) const fn tiny(units: u8) -> Self {
+        Self(units as i128)
+    }
+
     /// The value in units of 1e-18.
     pub const fn units(self) -> i128 {
         self.0

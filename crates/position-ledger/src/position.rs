@@ -133,7 +133,8 @@ impl<'a> Position<'a> {
 
     /// Open lots, oldest first; none at average cost.
     pub fn lots(&self) -> Vec<Lot> {
-        self.slot.state.lots.oldest_first().into_iter().cloned().collect()
+        let lots = self.slot.state.lots.oldest_first(self.instrument.method());
+        lots.into_iter().cloned().collect()
     }
 
     /// Fees by currency, sorted; a currency without fees is not listed.
@@ -193,6 +194,8 @@ impl<'a> Position<'a> {
     /// The average price, rounded half to even; none when flat.
     ///
     /// `open_cost / (|quantity| * multiplier)`; for inverse contracts the harmonic one, `|quantity| * multiplier / open_cost`.
+    /// The cost of an inverse contract is a rounded quotient; that rounding does not show in the average: what was bought
+    /// at 14000 has an average of 14000.
     ///
     /// # Errors
     ///
@@ -201,7 +204,7 @@ impl<'a> Position<'a> {
         if self.quantity().is_zero() {
             return Ok(None);
         }
-        self.instrument.price_of(self.quantity().abs(), self.open_cost()).map(Some)
+        self.instrument.average(self.quantity().abs(), self.open_cost()).map(Some)
     }
 
     /// What closing at `mark` would realize, without fees; rounded half to even at the 18th decimal.

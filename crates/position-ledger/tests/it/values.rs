@@ -2,10 +2,10 @@
 
 use backstop_position_ledger::error::AmountError;
 use backstop_position_ledger::rules::Contract;
-use backstop_position_ledger::{Amount, Instrument};
+use backstop_position_ledger::{Amount, Fact, Instrument, Instruments, Ledger, MemoryJournal};
 use proptest::prelude::*;
 
-use crate::kit::{amount, currency, instrument_id};
+use crate::kit::{Desk, account, amount, apply, currency, fill, instrument_id};
 use crate::model::{Fraction, exact, rounded};
 
 fn contract(kind: Contract, multiplier: Amount) -> Instrument {
@@ -67,4 +67,47 @@ fn a_product_of_three_is_not_a_product_of_rounded_products() {
     let wide = contract.value(Amount::MAX, Amount::MAX);
     assert_eq!(wide, Err(AmountError::Overflow));
     assert_eq!(contract.price_of(Amount::ZERO, Amount::ONE), Err(AmountError::DivideByZero));
+}
+
+/// The average of an inverse position after these fills: quantity and price.
+fn average(fills: &[(String, String)]) -> Amount {
+    let id = instrument_id("X");
+    let known = Instruments::new([contract(Contract::Inverse, Amount::ONE)]).unwrap();
+    let mut ledger = Ledger::open(Box::new(MemoryJournal::new()), known).unwrap();
+    let mut desk = Desk::default();
+    for (place, (quantity, price)) in fills.iter().enumerate() {
+        let mut fill = fill(&format!("t{place}"), quantity, price);
+        fill.instrument = id.clone();
+        apply(&mut ledger, &mut desk, Fact::Filled(fill));
+    }
+    ledger.books().position(&account(), &id).unwrap().average().unwrap().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn what_an_inverse_position_was_bought_at_is_its_average(
+        quantities in prop::collection::vec(1..100_000_u32, 1..5),
+        cents in 1..10_000_000_u32,
+    ) {
+        let price = format!("{}.{:02}", cents / 100, cents % 100);
+        let fills: Vec<_> =
+            quantities.iter().map(|quantity| (quantity.to_string(), price.clone())).collect();
+        prop_assert_eq!(average(&fills), amount(&price));
+    }
+}
+
+#[test]
+fn the_average_of_an_inverse_position_does_not_show_what_its_cost_was_rounded_by() {
+    let of = |fills: &[(&str, &str)]| {
+        let fills = fills.iter().map(|(quantity, price)| ((*quantity).into(), (*price).into()));
+        average(&fills.collect::<Vec<_>>()).to_string()
+    };
+    // 10000 / 14000 and 1 / 30000 have no end, and are kept to the 18th decimal.
+    assert_eq!(of(&[("10000", "14000")]), "14000");
+    assert_eq!(of(&[("1", "30000")]), "30000");
+    assert_eq!(of(&[("10000", "10000"), ("10000", "20000")]), "13333.333333333333333333");
+    assert_eq!(of(&[("1", "10000.123456789"), ("1", "10000.123456789")]), "10000.123456789");
+    // At both ends of the range: all that there is, and two units.
+    assert_eq!(of(&[(&Amount::MAX.to_string(), "1")]), "1");
+    assert_eq!(of(&[("1", "500000000000000000")]), "500000000000000000");
 }
