@@ -342,15 +342,15 @@ impl FromStr for Amount {
             .unwrap_or_default()
             .split_at_checked(18)
             .unwrap_or((fraction.unwrap_or_default(), &[]));
-        if lost.iter().any(|&digit| digit != b'0') {
-            return Err(AmountError::Inexact);
-        }
         let padding = 18_usize.saturating_sub(kept.len());
         let mut units = 0_i128;
         for digit in whole.iter().chain(kept).copied().chain(std::iter::repeat_n(b'0', padding)) {
             let value = i128::from(digit.saturating_sub(b'0'));
             let shifted = units.checked_mul(10).and_then(|units| units.checked_add(value));
             units = shifted.ok_or(AmountError::Overflow)?;
+        }
+        if lost.iter().any(|&digit| digit != b'0') {
+            return Err(AmountError::Inexact);
         }
         Ok(if negative { Self(units).negated() } else { Self(units) })
     }

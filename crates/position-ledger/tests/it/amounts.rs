@@ -34,6 +34,8 @@ fn text_is_read_exactly_or_refused() {
         ("0.0000000000000000001", AmountError::Inexact),
         ("170141183460469231731.687303715884105728", AmountError::Overflow),
         ("1234567890123456789012345678901234567890", AmountError::Overflow),
+        // Out of range comes before what would be cut off.
+        ("170141183460469231732.0000000000000000001", AmountError::Overflow),
     ] {
         assert_eq!(text.parse::<Amount>(), Err(error), "{text}");
     }
