@@ -71,9 +71,13 @@ pub(crate) struct Lots {
 
 impl Lots {
     /// The open lots, oldest first.
-    pub(crate) fn oldest_first(&self) -> Vec<&Lot> {
+    pub(crate) fn oldest_first(&self, method: Method) -> Vec<&Lot> {
         let mut lots: Vec<_> = self.lots.iter().collect();
-        // Stable: lots of one entry keep their order.
+        if method == Method::Hifo {
+            // Where the next one is at the back, of two alike the one that came first is too.
+            lots.reverse();
+        }
+        // Stable: parts of one lot keep the order in which they came.
         lots.sort_by_key(|lot| lot.age);
         lots
     }
