@@ -1,5 +1,7 @@
 //! From the words of the format to instruments and facts, and from errors back to words.
 
+use std::borrow::Cow;
+
 use backstop_position_ledger::action::{
     Act, Action, CashInLieu, LegId, Move, Payment, Purpose, Reach, Reference, Repair, Split,
 };
@@ -188,13 +190,13 @@ fn amount_of(field: &'static str, text: Option<&str>) -> Result<Amount, Rejectio
 #[derive(Debug)]
 pub(super) struct Rejection {
     pub(super) error: &'static str,
-    pub(super) field: Option<&'static str>,
+    pub(super) field: Option<Cow<'static, str>>,
     pub(super) versions: Option<(u64, u64)>,
 }
 
 impl Rejection {
     const fn validation(field: &'static str) -> Self {
-        Self { error: "validation", field: Some(field), versions: None }
+        Self { error: "validation", field: Some(Cow::Borrowed(field)), versions: None }
     }
 
     const fn of(error: &'static str) -> Self {
@@ -204,20 +206,14 @@ impl Rejection {
 
 impl From<NameError> for Rejection {
     fn from(error: NameError) -> Self {
-        Self::validation(error.what)
+        Self::validation(word(error.what))
     }
 }
 
 impl From<AppendError> for Rejection {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Invalid(invalid) => Self::validation(match invalid.field {
-                "quantity" => "qty",
-                "change" => "qty_change",
-                "to" => "to_account",
-                "at" => "at_ms",
-                field => field,
-            }),
+            AppendError::Invalid(invalid) => Self::validation(word(invalid.field)),
             AppendError::UnknownInstrument(_) => Self::of("unknown_instrument"),
             AppendError::Amount { source: AmountError::Overflow, .. } => Self::of("overflow"),
             AppendError::VersionConflict { expected, actual } => {
@@ -232,7 +228,18 @@ impl From<AppendError> for Rejection {
             AppendError::LotUnavailable { .. } => Self::of("lot_unavailable"),
             AppendError::LotQuantity { .. } => Self::of("lot_quantity_mismatch"),
             AppendError::InsufficientQuantity { .. } => Self::of("insufficient_quantity"),
-            other => panic!("not an error of the format: {other}"),
+            other => Self { error: "other", field: Some(other.to_string().into()), versions: None },
         }
+    }
+}
+
+/// The word of the format for a field of ours.
+pub(super) fn word(field: &'static str) -> &'static str {
+    match field {
+        "quantity" => "qty",
+        "change" => "qty_change",
+        "to" => "to_account",
+        "at" => "at_ms",
+        field => field,
     }
 }

@@ -17,6 +17,8 @@ const CASE: &[&str] = &[
     "events",
     "variants",
     "expect",
+    "note",
+    "tags",
 ];
 
 /// Keys of an instrument.
@@ -76,6 +78,7 @@ const EVENT: &[&str] = &[
     "to_account",
     "reason",
     "qty_change",
+    "note",
 ];
 
 /// Keys of what is expected of an entry.
@@ -160,11 +163,12 @@ pub(super) fn check(case: &Value) -> Known {
         word(&instrument["kind"], "", &["linear", "inverse", "quanto"])?;
     }
     let variants = case["variants"].as_array().into_iter().flatten();
+    variants.clone().try_for_each(|variant| keys(variant, &["name", "events", "note"]))?;
     let lists = variants.map(|variant| &variant["events"]).chain(case.get("events"));
     for event in lists.flat_map(|list| list.as_array().into_iter().flatten()) {
         check_event(event)?;
     }
-    check_state(&case["expect"])
+    case.get("expect").map_or(Ok(()), check_state)
 }
 
 fn check_event(event: &Value) -> Known {
