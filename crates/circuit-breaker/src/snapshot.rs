@@ -39,6 +39,9 @@ pub struct Snapshot {
     /// The rest of the open time or the half-open period when it was taken, if that had an end.
     left: Option<Duration>,
     open_attempt: u32,
+    /// It has opened since the last close; the number of a first opening does not tell.
+    #[cfg_attr(feature = "serde", serde(default))]
+    has_opened: bool,
     taken_at: Timestamp,
 }
 
@@ -64,6 +67,7 @@ impl Breaker {
             state: machine.state(),
             left: machine.until().map(|until| left(until, tick)),
             open_attempt: machine.open_attempt(),
+            has_opened: machine.has_opened(),
             taken_at,
         })
     }
@@ -80,7 +84,10 @@ impl Breaker {
         let passed = clock.now().since(snapshot.taken_at);
         let until = snapshot.left.map(|left| nanos(left.saturating_sub(passed)));
         let mut machine = Machine::new(Arc::new(snapshot.policy));
-        machine.resume(snapshot.state, until, snapshot.open_attempt);
+        let attempt = snapshot.open_attempt;
+        // One that was written before this was told says so by its number or its state alone.
+        let has_opened = snapshot.has_opened || attempt > 0;
+        machine.resume(snapshot.state, until, has_opened.then_some(attempt));
         Ok(Self::of(machine, Some(clock.instant())))
     }
 }

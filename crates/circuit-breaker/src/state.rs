@@ -122,13 +122,14 @@ impl Machine {
     }
 
     /// A machine that goes on where another was, but for its counts and permits.
-    pub(crate) fn resume(&mut self, state: State, until: Option<i64>, open_attempt: u32) {
+    ///
+    /// `last_attempt` is the number of the last opening since the last close, if there was one.
+    pub(crate) fn resume(&mut self, state: State, until: Option<i64>, last_attempt: Option<u32>) {
         (self.state, self.until) = (state, until);
         self.openings = match state {
             State::Closed => 0,
-            State::Open | State::HalfOpen => open_attempt.saturating_add(1),
-            // After a first opening it has the same number as after none.
-            _ => u32::from(open_attempt > 0).saturating_add(open_attempt),
+            State::Open | State::HalfOpen => last_attempt.unwrap_or(0).saturating_add(1),
+            _ => last_attempt.map_or(0, |attempt| attempt.saturating_add(1)),
         };
     }
 
@@ -146,6 +147,11 @@ impl Machine {
 
     pub(crate) const fn open_attempt(&self) -> u32 {
         self.openings.saturating_sub(1)
+    }
+
+    /// It has opened since the last close.
+    pub(crate) const fn has_opened(&self) -> bool {
+        self.openings > 0
     }
 
     pub(crate) const fn opened(&self) -> u32 {

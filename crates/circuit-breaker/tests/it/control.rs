@@ -318,6 +318,30 @@ fn snapshots_of_every_state_come_back_in_it() {
 }
 
 #[test]
+fn a_snapshot_knows_of_an_opening_before_a_switch_by_hand() {
+    let clock = clock();
+    let manual: [Switch; 3] = [
+        |breaker, _| breaker.force_open(),
+        |breaker, _| breaker.disable(),
+        |breaker, _| breaker.metrics_only(),
+    ];
+    for switch in manual {
+        for openings in 0..3 {
+            let breaker = Breaker::new(policy()).unwrap();
+            for _ in 0..openings {
+                breaker.open(clock.instant());
+                breaker.half_open(clock.instant()).unwrap();
+            }
+            switch(&breaker, clock.instant());
+            let restored = Breaker::restore(breaker.snapshot(&clock), &clock).unwrap();
+            restored.disable();
+            restored.open(clock.instant());
+            assert_eq!(restored.open_attempt(), openings, "{openings} openings");
+        }
+    }
+}
+
+#[test]
 fn a_lost_lease_is_told() {
     let clock = clock();
     let now = || clock.instant();
