@@ -45,7 +45,6 @@ use crate::{Breaker, Event, Permit, Policy, PolicyError, Rejection, policy_error
 pub struct Registry<K> {
     keys_max: usize,
     start: Option<Instant>,
-    policy: Arc<Policy>,
     policies: Vec<Special<K>>,
     listener: Option<Listener<K>>,
     rejected: AtomicU64,
@@ -58,6 +57,8 @@ type Matches<K> = Box<dyn Fn(&K) -> bool + Send + Sync>;
 type Listener<K> = Arc<dyn Fn(&K, &Breaker, &Event) + Send + Sync>;
 
 struct Slots<K> {
+    /// Of keys that have none of their own.
+    policy: Arc<Policy>,
     /// In the order of their making, but for those that took another's place.
     list: Vec<Slot<K>>,
     places: HashMap<K, usize>,
@@ -95,11 +96,10 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         let policy = policy.into();
         policy_error::check_keyed(&policy, keys_max)?;
         let places = HashMap::new();
-        let slots = Slots { list: Vec::new(), places, hand: 0, made: 0, evicted: 0 };
+        let slots = Slots { policy, list: Vec::new(), places, hand: 0, made: 0, evicted: 0 };
         Ok(Self {
             keys_max,
             start: None,
-            policy,
             policies: Vec::new(),
             listener: None,
             rejected: AtomicU64::new(0),
@@ -151,8 +151,53 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             return Ok(breaker);
         }
         // This is the caller's code, which must not run under the lock.
-        let policy = self.policy_of(key);
-        self.place(key, now, |number| Breaker::keyed(Arc::clone(policy), self.start, number))
+        let own = self.own_policy(key);
+        let make = |general: &Arc<Policy>, number| {
+            Breaker::keyed(Arc::clone(own.unwrap_or(general)), self.start, number)
+        };
+        self.place(key, now, make)
+    }
+
+    /// Puts another general policy in force, for new keys and for the breakers that are there.
+    ///
+    /// Their state, counts and permits stay, as with [`Breaker::reconfigure`].
+    /// Keys with a [policy of their own](Self::with_policy_for) keep it; every other breaker gets
+    /// the new one, also one that had been reconfigured by itself or was brought along.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backstop_circuit_breaker::{Policy, Registry};
+    /// use backstop_clock::{Clock, SystemClock};
+    ///
+    /// let now = || SystemClock.instant();
+    /// let policy = |failures| Policy::new(Duration::from_secs(30)).with_consecutive_failures(failures);
+    /// let breakers = Registry::new(16, policy(10))?;
+    /// breakers.admit(&"venue", now)?.failure(now);
+    /// breakers.reconfigure(policy(2))?;
+    /// breakers.admit(&"venue", now)?.failure(now);
+    /// assert!(breakers.admit(&"venue", now).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Every impossible setting; the policies in force stay.
+    pub fn reconfigure(&self, policy: impl Into<Arc<Policy>>) -> Result<(), PolicyError> {
+        let policy = policy.into();
+        policy.check()?;
+        self.write().policy = policy;
+        // Those that come meanwhile have it already.
+        let key_at = |place: usize| self.read().list.get(place).map(|slot| slot.key.clone());
+        for (place, key) in (0..).map_while(|place| Some((place, key_at(place)?))) {
+            if self.own_policy(&key).is_some() {
+                continue;
+            }
+            // Under the lock, so that of two at once the later one is the last everywhere.
+            let slots = self.read();
+            if let Some(slot) = slots.list.get(place).filter(|slot| slot.key == key) {
+                slot.breaker.reconfigure(Arc::clone(&slots.policy))?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives a key a breaker that was made elsewhere, such as one [restored](Breaker::restore).
@@ -188,7 +233,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         breaker: Breaker,
         now: impl FnOnce() -> Instant,
     ) -> Result<Breaker, Rejection> {
-        self.place(key, now, |_| breaker)
+        self.place(key, now, |_, _| breaker)
     }
 
     /// The breaker of a key, or the one that `make` gives it; the time is read without the lock.
@@ -196,7 +241,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         &self,
         key: &K,
         now: impl FnOnce() -> Instant,
-        make: impl FnOnce(u32) -> Breaker,
+        make: impl FnOnce(&Arc<Policy>, u32) -> Breaker,
     ) -> Result<Breaker, Rejection> {
         let (mut now, mut moment) = (Some(now), None);
         let (mut slots, place) = loop {
@@ -221,7 +266,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             };
             break (slots, place);
         };
-        let breaker = self.observed(key, make(u32::try_from(slots.made).unwrap_or(u32::MAX)));
+        let number = u32::try_from(slots.made).unwrap_or(u32::MAX);
+        let breaker = self.observed(key, make(&slots.policy, number));
         slots.put(place, key.clone(), breaker.clone());
         Ok(breaker)
     }
@@ -266,9 +312,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         Some(slot.breaker.clone())
     }
 
-    fn policy_of(&self, key: &K) -> &Arc<Policy> {
+    fn own_policy(&self, key: &K) -> Option<&Arc<Policy>> {
         let own = self.policies.iter().find(|(matches, _)| matches(key));
-        own.map_or(&self.policy, |(_, policy)| policy)
+        own.map(|(_, policy)| policy)
     }
 
     fn observed(&self, key: &K, breaker: Breaker) -> Breaker {

@@ -177,6 +177,33 @@ fn breakers_of_one_policy_do_not_probe_together() {
 }
 
 #[test]
+fn a_reconfiguration_reaches_every_key_without_a_policy_of_its_own() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(8, policy(9)).unwrap();
+    let registry = registry.with_policy_for(|key| *key == "own", policy(3)).unwrap();
+    for key in ["own", "other", "other"] {
+        registry.admit(&key, now).unwrap().failure(now);
+    }
+    let in_flight = registry.admit(&"other", now).unwrap();
+    let single = registry.breaker(&"single", now).unwrap();
+    single.reconfigure(policy(7)).unwrap();
+
+    assert!(registry.reconfigure(policy(0)).is_err());
+    assert_eq!(registry.peek(&"other").unwrap().policy(), policy(9).into());
+    registry.reconfigure(policy(3)).unwrap();
+    assert_eq!(registry.peek(&"other").unwrap().counts(now).consecutive_failures, 2);
+    in_flight.failure(now);
+    assert_eq!(registry.peek(&"other").unwrap().state(), State::Open);
+
+    registry.reconfigure(policy(1)).unwrap();
+    assert_eq!(registry.peek(&"own").unwrap().policy(), policy(3).into());
+    assert_eq!(single.policy(), policy(1).into());
+    registry.admit(&"new", now).unwrap().failure(now);
+    assert_eq!(registry.peek(&"new").unwrap().state(), State::Open);
+}
+
+#[test]
 fn impossible_settings_are_refused_together() {
     let error = Registry::<u8>::new(0, policy(0)).unwrap_err();
     let settings: Vec<_> = error.problems().iter().map(Problem::setting).collect();
