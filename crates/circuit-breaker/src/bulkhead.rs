@@ -50,6 +50,8 @@ pub struct Limits {
     max_concurrent: u32,
     #[cfg_attr(feature = "serde", serde(default))]
     max_waiting: u32,
+    #[cfg_attr(feature = "serde", serde(rename = "max_wait_ms", alias = "max_wait", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     max_wait: Option<Duration>,
 }
 

@@ -39,7 +39,7 @@
 //! None by default; each only adds.
 //! `bulkhead`: a limit on how many calls run at once, on tokio's semaphore.
 //! `metrics`: counters and gauges for the facade of that name.
-//! `serde`: policies, limits and snapshots as data.
+//! `serde`: policies, limits and snapshots as data, times in milliseconds.
 //! `tower`: the breaker as a layer.
 //! `tracing`: transitions as its events.
 //!
@@ -81,6 +81,8 @@ pub mod metrics;
 pub mod tracing;
 #[cfg(feature = "serde")]
 mod kinds;
+#[cfg(feature = "serde")]
+mod plain;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
 mod sync;
 

@@ -62,10 +62,14 @@ pub struct Policy {
     pub(crate) failure_count: Option<u32>,
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_rate: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(rename = "slow_call_ms", alias = "slow_call", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     pub(crate) slow_call: Option<Duration>,
     pub(crate) window: Option<Span>,
     #[cfg_attr(feature = "serde", serde(default = "min_calls_default"))]
     pub(crate) min_calls: u32,
+    #[cfg_attr(feature = "serde", serde(rename = "open_time_ms", alias = "open_time"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     pub(crate) open_time: Duration,
     pub(crate) escalation: Option<Escalation>,
     pub(crate) open_jitter: Option<Jitter>,
@@ -73,6 +77,11 @@ pub struct Policy {
     pub(crate) probes: u32,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) probe_rule: ProbeRule,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "probe_lease_ms", alias = "probe_lease", default)
+    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     pub(crate) probe_lease: Option<Duration>,
     pub(crate) half_open_max: Option<HalfOpenMax>,
     /// Few, so that a list is the fastest map; the last of a kind counts.
@@ -90,7 +99,12 @@ pub struct Policy {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub(crate) enum Span {
     Count(u32),
-    Time { length: Duration, slices: u32 },
+    Time {
+        #[cfg_attr(feature = "serde", serde(rename = "length_ms", alias = "length"))]
+        #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
+        length: Duration,
+        slices: u32,
+    },
 }
 
 /// How the probes of a half-open period are judged.
@@ -156,6 +170,8 @@ pub enum AfterHalfOpen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct HalfOpenMax {
+    #[cfg_attr(feature = "serde", serde(rename = "time_ms", alias = "time"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     pub(crate) time: Duration,
     pub(crate) then: AfterHalfOpen,
 }
@@ -165,6 +181,8 @@ pub(crate) struct HalfOpenMax {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Escalation {
     pub(crate) factor: f64,
+    #[cfg_attr(feature = "serde", serde(rename = "open_time_max_ms", alias = "open_time_max"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     pub(crate) open_time_max: Duration,
 }
 

@@ -29,23 +29,81 @@ fn every_setting_survives() {
         .with_verdict(Kind::RateLimited, Verdict::Ignored)
         .with_initial(Initial::MetricsOnly)
         .with_dry_run(true);
-    let text = serde_json::to_string(&policy).unwrap();
-    assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
+    let written = serde_json::to_value(&policy).unwrap();
+    assert_eq!(serde_json::from_value::<Policy>(written.clone()).unwrap(), policy);
+    let times = json!({
+        "slow_call_ms": 1_000, "open_time_ms": 30_000, "probe_lease_ms": 10_000,
+        "window": { "time": { "length_ms": 60_000, "slices": 12 } },
+        "half_open_max": { "time_ms": 60_000, "then": "closed" },
+        "escalation": { "factor": 1.5, "open_time_max_ms": 600_000 },
+    });
+    for (setting, time) in times.as_object().unwrap() {
+        assert_eq!(written[setting], *time, "{setting}");
+    }
     let counted = Policy::new(SECOND).with_failure_count(1).with_count_window(3);
     let text = serde_json::to_string(&counted).unwrap();
     assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), counted);
 }
 
 #[test]
+fn a_time_finer_than_a_millisecond_is_written_as_it_is() {
+    let tick = Duration::from_nanos(1_500_001);
+    let policy = Policy::new(tick)
+        .with_slow_calls(tick, 0.5)
+        .with_count_window(2)
+        .with_escalation(2.0, Duration::MAX);
+    let written = serde_json::to_value(&policy).unwrap();
+    assert_eq!(written["open_time_ms"], json!({ "secs": 0, "nanos": 1_500_001 }));
+    assert_eq!(serde_json::from_value::<Policy>(written).unwrap(), policy);
+}
+
+#[test]
+fn times_written_as_seconds_and_nanoseconds_are_still_read() {
+    let (short, long) = (json!({ "secs": 1, "nanos": 0 }), json!({ "secs": 30, "nanos": 5 }));
+    let written = json!({
+        "open_time": short, "slow_call": short, "probe_lease": long, "slow_rate": 0.5,
+        "window": { "time": { "length": long, "slices": 3 } },
+        "half_open_max": { "time": long, "then": "open" },
+        "escalation": { "factor": 2.0, "open_time_max": long },
+    });
+    let long = Duration::new(30, 5);
+    let policy = Policy::new(SECOND)
+        .with_slow_calls(SECOND, 0.5)
+        .with_probe_lease(long)
+        .with_time_window(long, 3)
+        .with_half_open_max(long, AfterHalfOpen::Open)
+        .with_escalation(2.0, long);
+    assert_eq!(serde_json::from_value::<Policy>(written).unwrap(), policy);
+    for wrong in [json!(-1), json!(1.5), json!("1 s"), json!(null)] {
+        let error = serde_json::from_value::<Policy>(json!({ "open_time_ms": wrong })).unwrap_err();
+        assert!(error.to_string().contains("milliseconds"), "{error}");
+    }
+}
+
+#[test]
+#[cfg(feature = "bulkhead")]
+fn limits_are_written_the_same_way() {
+    use backstop_circuit_breaker::bulkhead::Limits;
+    let limits = Limits::new(2).with_max_wait(SECOND);
+    let written = serde_json::to_value(limits).unwrap();
+    assert_eq!(written["max_wait_ms"], json!(1_000));
+    assert_eq!(serde_json::from_value::<Limits>(written).unwrap(), limits);
+    assert_eq!(
+        serde_json::from_value::<Limits>(json!({ "max_concurrent": 2 })).unwrap(),
+        Limits::new(2)
+    );
+}
+
+#[test]
 fn what_is_left_out_has_its_default_but_for_the_open_time() {
-    let open_time = json!({ "secs": 30, "nanos": 0 });
-    let written = json!({ "open_time": open_time, "consecutive_failures": 5 });
+    let open_time = 30_000;
+    let written = json!({ "open_time_ms": open_time, "consecutive_failures": 5 });
     let policy: Policy = serde_json::from_value(written).unwrap();
     assert_eq!(policy, Policy::new(30 * SECOND).with_consecutive_failures(5));
     for wrong in [
         json!({ "consecutive_failures": 5 }),
-        json!({ "open_time": open_time, "consecutive_failure": 5 }),
-        json!({ "open_time": open_time, "verdicts": { "no_such_kind": "failure" } }),
+        json!({ "open_time_ms": open_time, "consecutive_failure": 5 }),
+        json!({ "open_time_ms": open_time, "verdicts": { "no_such_kind": "failure" } }),
     ] {
         assert!(serde_json::from_value::<Policy>(wrong).is_err());
     }
@@ -62,6 +120,12 @@ fn a_snapshot_survives_and_an_edited_one_is_checked() {
     let read: Snapshot = serde_json::from_value(written.clone()).unwrap();
     assert_eq!(read, kept);
     assert_eq!(Breaker::restore(read, &clock).unwrap().state(), State::Open);
+
+    // One that was written before it told so.
+    written.as_object_mut().unwrap().remove("has_opened").unwrap();
+    let old: Snapshot = serde_json::from_value(written.clone()).unwrap();
+    let restored = Breaker::restore(old, &clock).unwrap();
+    assert_eq!((restored.state(), restored.open_attempt()), (State::Open, 0));
     written["policy"]["probes"] = json!(0);
     let edited: Snapshot = serde_json::from_value(written).unwrap();
     assert_eq!(Breaker::restore(edited, &clock).unwrap_err().problems()[0].setting(), "probes");
