@@ -73,19 +73,25 @@ fn run(file: &File, case: &Value) -> Outcome<Verdict> {
 
 /// The settings for which a configuration is refused; it counts if a type cannot even hold one.
 fn refused(config: &Value) -> Outcome<Vec<String>> {
-    let is_keyed = !config["registry"].is_null();
-    let unheld = config::unheld(if is_keyed { &config["breaker"] } else { config });
-    if !unheld.is_empty() {
-        return Ok(unheld);
+    if let Some(nested) = config["nested"].as_array() {
+        let each = nested.iter().map(|one| refused(&one["breaker"]));
+        return each.collect::<Outcome<Vec<_>>>().map(|settings| settings.concat());
     }
+    let is_keyed = !config["registry"].is_null();
+    let (breaker, mut got) = config::held(if is_keyed { &config["breaker"] } else { config });
+    let policy = Config::parse(&breaker)?.policy;
     let built = if is_keyed {
-        let (keys_max, config) = target::registry(config)?;
-        Registry::<String>::new(keys_max, config.policy).map(drop)
+        check_keys(&config["registry"], &["max_keys"])?;
+        let keys_max = config["registry"]["max_keys"].as_u64();
+        got.extend(keys_max.is_none().then(|| "registry.max_keys".to_owned()));
+        let keys_max = usize::try_from(keys_max.unwrap_or(1)).unwrap_or(usize::MAX);
+        Registry::<String>::new(keys_max, policy).map(drop)
     } else {
-        Breaker::new(Config::parse(config)?.policy).map(drop)
+        Breaker::new(policy).map(drop)
     };
-    let got = built.as_ref().err().map(settings).unwrap_or_default();
-    Ok(got.into_iter().map(str::to_owned).collect())
+    let problems = built.as_ref().err().map(settings).unwrap_or_default();
+    got.extend(problems.into_iter().map(str::to_owned));
+    Ok(got)
 }
 
 fn build(case: &Value) -> Outcome {

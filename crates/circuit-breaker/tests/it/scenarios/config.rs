@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use backstop_circuit_breaker::{AfterHalfOpen, Initial, Policy, ProbeRule, Verdict};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Outcome, check_keys, failed, integer, text};
 
@@ -51,36 +51,52 @@ impl Config {
         Ok(Self { source: config.clone(), policy, classify })
     }
 
-    /// With the given top-level keys replaced.
-    pub(crate) fn merged(&self, changes: &Value) -> Outcome<Self> {
+    /// Its source with the given top-level keys replaced.
+    pub(crate) fn merged(&self, changes: &Value) -> Value {
         let mut source = self.source.clone();
         for (key, value) in changes.as_object().into_iter().flatten() {
             source[key] = value.clone();
         }
-        Self::parse(&source)
+        source
     }
 }
 
-/// Settings whose numbers are negative or broken, so that no whole number or time can hold them.
-pub(crate) fn unheld(config: &Value) -> Vec<String> {
+/// The configuration with what no whole number or time can hold replaced, and the names of that.
+pub(crate) fn held(config: &Value) -> (Value, Vec<String>) {
     const WHOLE: &[&str] = &[
-        "trip.consecutive_failures",
-        "trip.failure_count",
-        "window.size",
-        "window.ms",
-        "window.slices",
-        "min_calls",
-        "slow_call_ms",
-        "open_ms",
-        "open_max_ms",
-        "probes",
-        "verdict.successes",
-        "probe_lease_ms",
-        "half_open_max_ms",
+        "/trip/consecutive_failures",
+        "/trip/failure_count",
+        "/window/size",
+        "/window/ms",
+        "/window/slices",
+        "/min_calls",
+        "/slow_call_ms",
+        "/open_ms",
+        "/open_max_ms",
+        "/probes",
+        "/verdict/successes",
+        "/probe_lease_ms",
+        "/half_open_max_ms",
     ];
-    let value = |key: &str| key.split('.').fold(config, |value, part| &value[part]);
-    let is_unheld = |key: &&&str| value(key).is_number() && !value(key).is_u64();
-    WHOLE.iter().filter(is_unheld).map(|key| (**key).to_owned()).collect()
+    let mut config = config.clone();
+    let mut unheld = Vec::new();
+    for path in WHOLE {
+        let is_needed = match *path {
+            "/open_ms" => true,
+            "/window/size" => config["window"]["kind"] == "count",
+            "/window/ms" => config["window"]["kind"] == "time",
+            _ => false,
+        };
+        let value = config.pointer(path).unwrap_or(&Value::Null);
+        if !value.is_u64() && (is_needed || !value.is_null()) {
+            unheld.push(path[1..].replace('/', "."));
+            match path[1..].split_once('/') {
+                Some((object, key)) => config[object][key] = json!(1),
+                None => config[&path[1..]] = json!(1),
+            }
+        }
+    }
+    (config, unheld)
 }
 
 /// The format's name of a setting.

@@ -11,13 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backstop_circuit_breaker::{Breaker, Event, Snapshot, Verdict};
+use backstop_circuit_breaker::{Breaker, Event, Permit, Snapshot, Verdict};
 use backstop_clock::{Clock, SystemClock, Timestamp};
 use backstop_error_taxonomy::Error;
 use serde_json::Value;
 
 use super::{
     Outcome, check_keys,
+    config::Config,
     expect::{self, Seen},
     failed, integer,
     target::{Events, Permits, Target},
@@ -29,6 +30,9 @@ pub(crate) struct ScriptClock {
     start: Instant,
     ms: AtomicU64,
 }
+
+/// A step that changes nothing but the time, or looks.
+const LOOKS: &[&str] = &["state", "states", "open_attempt"];
 
 impl ScriptClock {
     pub(crate) const fn start(&self) -> Instant {
@@ -59,7 +63,7 @@ impl Clock for ScriptClock {
 }
 
 struct Script {
-    clock: ScriptClock,
+    clock: Arc<ScriptClock>,
     target: Target,
     events: Events,
     /// What listeners found wrong.
@@ -67,7 +71,7 @@ struct Script {
     /// Permits by their names, and those that nobody will end.
     named: BTreeMap<String, Permits>,
     held: Vec<Permits>,
-    snapshots: BTreeMap<String, Snapshot>,
+    snapshots: BTreeMap<String, (Snapshot, Config)>,
 }
 
 /// How a guarded call ends.
@@ -105,7 +109,7 @@ const STEP_KEYS: &[&str] = &[
 
 pub(crate) fn run(case: &Value) -> Outcome {
     let steps = case["steps"].as_array().filter(|steps| !steps.is_empty()).ok_or("no steps")?;
-    let clock = ScriptClock { start: SystemClock.instant(), ms: AtomicU64::new(0) };
+    let clock = Arc::new(ScriptClock { start: SystemClock.instant(), ms: AtomicU64::new(0) });
     let events: Events = Arc::new(Mutex::new(Vec::new()));
     let target = Target::build(&case["config"], &clock, &events)?;
     let (named, held, snapshots) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
@@ -116,6 +120,10 @@ pub(crate) fn run(case: &Value) -> Outcome {
         let at = |why| format!("step {index}: {why}");
         check_step(step).map_err(at)?;
         let mut seen = script.step(step).map_err(at)?;
+        // A longest half-open period that is over is over, whoever looks.
+        if LOOKS.iter().any(|key| !step["expect"][key].is_null()) {
+            script.target.expire(step["key"].as_str(), script.clock.now());
+        }
         seen.events = script.events.lock().unwrap().drain(..).collect();
         expect::add_up(&seen.events, &mut events_total);
         let (target, now) = (&script.target, script.clock.now());
@@ -153,14 +161,13 @@ impl Script {
             "advance" => self.clock.advance(integer(&step["ms"])?),
             "clock" => self.clock.set(integer(&step["to_ms"])?),
             "reconfigure" => {
-                let key = step["key"].as_str();
-                seen.errors = self.target.reconfigure(key, &step["config"], &self.clock)?;
+                seen.errors = self.target.reconfigure(&step["config"])?;
             }
             "restore" => {
                 let kept = self.snapshots.get(text(step, "from")?).ok_or("no such snapshot")?;
-                let breaker = Breaker::restore(kept.clone(), &self.clock);
+                let breaker = Breaker::restore(kept.0.clone(), &*self.clock);
                 let breaker = breaker.map_err(|error| error.to_string())?;
-                self.target.replace(breaker, &self.events)?;
+                self.target.replace(breaker, kept.1.clone(), &self.events)?;
             }
             "listen" => self.listen(step)?,
             "parallel" => self.parallel(step, &mut seen)?,
@@ -175,9 +182,7 @@ impl Script {
         let now = self.clock.now();
         let key = step["key"].as_str();
         if what == "read" {
-            if let Some(breaker) = self.target.look(key) {
-                breaker.expire(now);
-            }
+            self.target.expire(key, now);
             return Ok(());
         }
         let breaker = self.target.breaker(key, &self.clock)?;
@@ -198,8 +203,8 @@ impl Script {
             "metrics_only" => breaker.metrics_only(),
             "reset" => breaker.reset(),
             "snapshot" => {
-                let snapshot = breaker.snapshot(&self.clock);
-                self.snapshots.insert(text(step, "as")?.to_owned(), snapshot);
+                let kept = (breaker.snapshot(&*self.clock), self.target.config().clone());
+                self.snapshots.insert(text(step, "as")?.to_owned(), kept);
             }
             other => return failed(format!("unknown step {other:?}")),
         }
@@ -212,6 +217,8 @@ impl Script {
             if step["duration_ms"].is_null() { 0 } else { integer(&step["duration_ms"])? };
         let pattern = match step["pattern"].as_str() {
             Some(pattern) => pattern.chars().map(letter).collect::<Outcome<_>>()?,
+            // Where every call is rejected the outcome may be left out.
+            None if step["outcome"].is_null() => vec![End::Success],
             None => vec![end(step)?],
         };
         let keys = if step["keys"].is_null() {
@@ -246,7 +253,7 @@ impl Script {
         match acquired {
             Ok(permits) => {
                 seen.admitted += 1;
-                seen.is_exempt = permits.iter().any(|(permit, _)| permit.is_exempt());
+                seen.is_exempt = permits.iter().any(Permit::is_exempt);
                 Some(permits)
             }
             Err((name, rejection)) => {
@@ -264,10 +271,10 @@ impl Script {
             let unwound = catch_unwind(AssertUnwindSafe(|| panic_in(permits, &self.clock)));
             return unwound.is_err();
         }
-        for (permit, config) in permits.into_iter().rev() {
+        for (place, permit) in permits.into_iter().enumerate().rev() {
             let verdict = match end {
                 End::Success => Verdict::Success,
-                End::Failure(kind) => *config.classify.get(kind).unwrap_or(&Verdict::Failure),
+                End::Failure(kind) => self.target.verdict(place, kind),
                 End::Ignored | End::Panic => Verdict::Ignored,
             };
             permit.end(verdict, now);
@@ -286,20 +293,20 @@ impl Script {
         let calls = calls.ok_or("a listener without calls")?.iter().map(reaction);
         let calls = calls.collect::<Outcome<Vec<_>>>()?;
         let faults = Arc::clone(&self.faults);
-        let now = self.clock.now();
+        let clock = Arc::clone(&self.clock);
         let breaker = self.target.breaker(step["key"].as_str(), &self.clock)?;
         // Adding a listener to a clone adds it to the breaker.
         drop(breaker.with_listener(move |breaker, event| {
-            let Event::Transition { from, to, .. } = event else { return };
-            if format!("{from}->{to}") != on {
+            let names = expect::transition(event).into_iter();
+            if !names.chain(expect::thresholds(&[*event])).any(|name| name == on) {
                 return;
             }
             // A panic of a listener goes no further, so an assertion could not fail here.
-            if breaker.state() == *from {
+            if matches!(event, Event::Transition { from, .. } if breaker.state() == *from) {
                 faults.lock().unwrap().push(format!("{on} told before it happened"));
             }
             for call in &calls {
-                react(breaker, *call, now);
+                react(breaker, *call, clock.now());
             }
         }));
         Ok(())
@@ -316,7 +323,9 @@ impl Script {
         let work = || {
             let (mut seen, mut own) = (Seen::default(), Vec::new());
             for _ in 0..times(step)? {
-                script.body(body, &barrier, &mut seen, &mut own)?;
+                let mut round = Vec::new();
+                script.body(body, &barrier, &mut seen, &mut round)?;
+                own.extend(round);
             }
             Ok((seen, own))
         };
@@ -328,6 +337,8 @@ impl Script {
             let (one, own) = result?;
             seen.admitted += one.admitted;
             seen.rejected += one.rejected;
+            seen.propagated |= one.propagated;
+            seen.rejection = one.rejection.or(seen.rejection.take());
             self.held.extend(own);
         }
         Ok(())
@@ -343,7 +354,7 @@ impl Script {
     ) -> Outcome {
         for step in steps {
             match (text(step, "do")?, own.pop()) {
-                ("finish", Some(permits)) => drop(self.finish(permits, end(step)?)),
+                ("finish", Some(permits)) => seen.propagated |= self.finish(permits, end(step)?),
                 ("finish", None) => {}
                 (other, kept) => {
                     own.extend(kept);
@@ -362,7 +373,7 @@ impl Script {
 
 /// Panics inside a call that holds these permits.
 fn panic_in(mut permits: Permits, clock: &ScriptClock) {
-    let Some((permit, _)) = permits.pop() else {
+    let Some(permit) = permits.pop() else {
         resume_unwind(Box::new("the guarded call panics"));
     };
     let inner = || {
