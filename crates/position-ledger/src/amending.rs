@@ -11,7 +11,7 @@ use crate::error::{AppendError, Difference, Invalid};
 use crate::fill::{Correction, Void};
 use crate::order::Order;
 use crate::posting::Posting;
-use crate::slots::Amended;
+use crate::slots::{Amended, Restated};
 use crate::state::of;
 
 impl Books {
@@ -95,19 +95,19 @@ impl Books {
             return Err(AppendError::VoidedTrade(correction.trade_id.clone()));
         }
         let now = (correction.price, correction.cost);
-        if let Some((held, offered)) = amended.revision.zip(correction.revision) {
+        if let Some(((held, said), offered)) = amended.revised.zip(correction.revision) {
             match offered.cmp(&held) {
                 Ordering::Less => {
                     let trade_id = correction.trade_id.clone();
                     return Err(AppendError::StaleCorrection { trade_id, held, offered });
                 }
-                Ordering::Equal if amended.restated == Some(now) => return Ok(Posting::Duplicate),
-                Ordering::Equal => return Ok(Posting::Conflict(difference(&amended, correction))),
+                Ordering::Equal if said == now => return Ok(Posting::Duplicate),
+                Ordering::Equal => return Ok(Posting::Conflict(difference(said, correction))),
                 Ordering::Greater => {}
             }
         }
         amended.restated = Some(now);
-        amended.revision = correction.revision.or(amended.revision);
+        amended.revised = correction.revision.map(|number| (number, now)).or(amended.revised);
         self.amend(place, amended);
         self.rederive_fill(&kept)?;
         Ok(Posting::Applied)
@@ -124,8 +124,7 @@ impl Books {
 }
 
 /// What differs between two words of the venue that bear the same revision.
-fn difference(amended: &Amended, offered: &Correction) -> Difference {
-    let (price, cost) = amended.restated.unwrap_or_default();
+fn difference((price, cost): Restated, offered: &Correction) -> Difference {
     if price != offered.price {
         return Difference::new("price", &price, &offered.price);
     }

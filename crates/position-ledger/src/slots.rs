@@ -203,11 +203,13 @@ impl What {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Amended {
     pub(crate) voided: Amount,
-    /// The price it was restated to, and the value if the venue stated it.
-    pub(crate) restated: Option<(Amount, Option<Amount>)>,
-    /// The revision of the last restatement that had one.
-    pub(crate) revision: Option<u64>,
+    pub(crate) restated: Option<Restated>,
+    /// The last restatement that had a revision, which another one may have followed.
+    pub(crate) revised: Option<(u64, Restated)>,
 }
+
+/// The price that a fill was restated to, and the value if the venue stated it.
+pub(crate) type Restated = (Amount, Option<Amount>);
 
 /// What identifies an entry that is neither fill nor news of an order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -392,6 +392,17 @@ fn a_word_of_the_venue_that_is_older_than_the_last_is_stale() {
     assert_eq!(cost(&ledger), amount("28"));
     let stale = append(&mut ledger, &desk.entry(word("12", Some(3))));
     assert!(matches!(stale, Err(AppendError::StaleCorrection { .. })));
+    let before = ledger.books().clone();
+    assert_eq!(append(&mut ledger, &desk.entry(word("13", Some(4)))).unwrap(), Outcome::Duplicate);
+    match append(&mut ledger, &desk.entry(word("14", Some(4)))) {
+        Ok(Outcome::Conflict(difference)) => {
+            assert_eq!(difference.to_string(), "price is 13 in the books, not 14");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(*ledger.books(), before);
+    apply(&mut ledger, &mut desk, word("15", Some(5)));
+    assert_eq!(cost(&ledger), amount("30"));
     let journal = MemoryJournal::from_records(ledger.journal().read(0, usize::MAX).unwrap());
     let again = Ledger::open(Box::new(journal), ledger.books().instruments().clone()).unwrap();
     assert_eq!(again.books(), ledger.books());
