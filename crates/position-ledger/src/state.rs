@@ -357,7 +357,7 @@ impl State {
             return Err(Invalid::new("quantity", quantity, rule).into());
         }
         let Birth { sequence, at, age, .. } = opening;
-        let price = terms.price_of(quantity.abs(), cost).unwrap_or_default();
+        let price = terms.price_of(quantity.abs(), cost).map_err(of("price"))?;
         let size = quantity.abs();
         let lot = Lot { sequence, at, trade_id: None, quantity: size, cost, price, age };
         let lots = if terms.method() == Method::Average { Vec::new() } else { vec![lot] };

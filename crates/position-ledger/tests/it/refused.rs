@@ -169,6 +169,7 @@ fn deeds() -> Vec<Row> {
         (opening("X", "-1", "1"), "quantity -1: it must be on the side that is held"),
         (opening("I", "1", "0"), "cost 0: it must be above zero"),
         (opening("X", MAX, "1"), "position: out of range"),
+        (opening("X", "0.000000000000000001", "1000"), "price: out of range"),
     ]
 }
 
