@@ -214,7 +214,7 @@ impl Books {
         shares
     }
 
-    /// The quantity of an instrument in an account over all legs; zero when nothing was ever booked.
+    /// The quantity of an instrument in an account over all legs; none when nothing was ever booked on it.
     ///
     /// # Errors
     ///
@@ -223,11 +223,11 @@ impl Books {
         &self,
         account: &Account,
         instrument: &InstrumentId,
-    ) -> Result<Amount, AmountError> {
+    ) -> Result<Option<Amount>, AmountError> {
         let pair = self.pair_number(account, instrument).and_then(|pair| self.pair(pair));
         let legs = pair.into_iter().flat_map(|pair| pair.legs.iter());
-        legs.filter_map(|leg| self.slot(leg))
-            .try_fold(Amount::ZERO, |sum, slot| sum.checked_add(slot.state.holding.quantity))
+        let held = legs.filter_map(|leg| self.slot(leg)).map(|slot| slot.state.holding.quantity);
+        held.map(Ok).reduce(|sum, leg| sum?.checked_add(leg?)).transpose()
     }
 
     fn view(&self, number: u32) -> Option<Position<'_>> {

@@ -1,6 +1,6 @@
 //! Fills: booked once, whoever reports them, and refused for one reason at a time.
 
-use backstop_position_ledger::error::AppendError;
+use backstop_position_ledger::error::{AppendError, FundsError};
 use backstop_position_ledger::fill::{Side, Source};
 use backstop_position_ledger::{Account, Amount, Durability, Fact, Outcome, Text};
 
@@ -96,6 +96,25 @@ fn a_turn_is_booked_in_two_legs_and_the_fee_is_shared() {
     assert_eq!(close.fee.checked_add(open.fee), Ok(turn.fee));
     let history = ledger.books().history(&account(), &turn.instrument, None).unwrap();
     assert_eq!((history[1].realized, history[1].closed), (amount("10"), amount("1")));
+}
+
+#[test]
+fn what_was_never_booked_reads_as_nothing_and_not_as_zero() {
+    let (mut ledger, mut desk) = (ledger(), Desk::default());
+    apply(&mut ledger, &mut desk, Fact::Filled(fill("t1", "1", "100")));
+    let mut sold = fill("t2", "1", "100");
+    sold.side = Side::Sell;
+    apply(&mut ledger, &mut desk, Fact::Filled(sold.clone()));
+    let (books, other) = (ledger.books(), Account::new("B").unwrap());
+    assert_eq!(books.net_quantity(&account(), &sold.instrument), Ok(Some(Amount::ZERO)));
+    assert_eq!(books.net_quantity(&other, &sold.instrument), Ok(None));
+    assert_eq!(books.net_quantity(&account(), &instrument_id("NONE")), Ok(None));
+    assert!(books.position(&other, &sold.instrument).is_none());
+    let funds = |account: &Account, code| books.funds(account, &currency(code), |_| None);
+    assert_eq!(funds(&account(), "USD").unwrap().total, Amount::ZERO);
+    for (account, code) in [(&other, "USD"), (&account(), "BNB"), (&account(), "XYZ")] {
+        assert!(matches!(funds(account, code), Err(FundsError::NoBalance { .. })), "{code}");
+    }
 }
 
 #[test]

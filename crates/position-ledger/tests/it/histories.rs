@@ -177,7 +177,8 @@ impl Pair {
     }
 
     fn quantity(&self, number: usize) -> Amount {
-        self.books.net_quantity(&account(number), self.instrument.id()).unwrap()
+        let held = self.books.net_quantity(&account(number), self.instrument.id());
+        held.unwrap().unwrap_or_default()
     }
 
     fn action(&mut self, number: usize, act: Act) -> bool {

@@ -88,7 +88,7 @@ fn main() -> anyhow::Result<()> {
 
     // The repair is an entry with its reason, at the log's own average: it invents no profit.
     let (id, account) = (InstrumentId::new(INSTRUMENT)?, Account::new("main")?);
-    let quantity = |books: &Books| books.net_quantity(&account, &id);
+    let quantity = |books: &Books| books.net_quantity(&account, &id)?.context("no position");
     let change = quantity(&wallet)?.checked_sub(quantity(&log)?)?;
     let average = log.position(&account, &id).context("no position")?.average()?;
     let reason = Text::clipped(&format!("{:?}", breaks.findings[0].id));

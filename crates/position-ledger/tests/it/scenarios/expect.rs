@@ -125,8 +125,8 @@ pub(super) fn state(books: &Books, expected: &Value) -> Checked {
     if expected.get("net_qty").is_some() {
         let held = books.positions();
         let whose = held.first().map(|leg| (leg.account(), leg.instrument().id()));
-        let net = whose.map_or(Ok(Amount::ZERO), |(account, id)| books.net_quantity(account, id));
-        figure("net_qty", expected.get("net_qty"), Some(net.unwrap()))?;
+        let net = whose.and_then(|(account, id)| books.net_quantity(account, id).unwrap());
+        figure("net_qty", expected.get("net_qty"), Some(net.unwrap_or_default()))?;
     }
     totals(books, expected)
 }
