@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
 use backstop_clock::{Clock, Timestamp};
@@ -53,6 +52,7 @@ use crate::{
     watch::Watch,
 };
 
+mod lasting;
 mod remedy;
 mod stop;
 
@@ -150,20 +150,6 @@ impl Default for Controls {
     }
 }
 
-/// How long the venue may give no answer before a human hears of it.
-///
-/// Trading is safe meanwhile; what is held may not be.
-const SILENT_MAX: Duration = Duration::from_mins(10);
-
-/// Whether the venue talks to us.
-#[derive(Clone, Copy, Debug, Default)]
-enum Silence {
-    #[default]
-    None,
-    Since(Timestamp),
-    Told,
-}
-
 /// The parts as the tasks share them.
 #[derive(Debug)]
 pub struct Host {
@@ -206,7 +192,10 @@ pub struct Host {
     unknown_resolved: Cell<u64>,
     /// Findings that were counted, and those that a human was told of.
     known_findings: RefCell<BTreeSet<(FindingId, bool)>>,
-    silence: Cell<Silence>,
+    /// Of the venue.
+    silence: Cell<Option<lasting::Lasting>>,
+    /// Currencies that differ while something is set apart.
+    unexplained: RefCell<BTreeMap<String, lasting::Lasting>>,
     started: Cell<bool>,
     failed: RefCell<Option<Stop>>,
     failure: Nudge,
@@ -312,29 +301,15 @@ impl Host {
         match called {
             Ok(_) => {
                 self.watch.answered(now);
-                self.silence.set(Silence::None);
+                self.silence.set(None);
             }
             Err(Stopped { error: Some(CallError::Venue(error)), .. }) => {
                 if *error == VenueError::Refused {
                     self.watch.refused(now);
                 }
-                self.heed_silence(now, error);
+                self.heed_silence(error);
             }
             Err(_) => {}
-        }
-    }
-
-    /// Tells a human, once, of a venue that nobody has had an answer from for long.
-    fn heed_silence(&self, now: Timestamp, error: &VenueError) {
-        match self.silence.get() {
-            Silence::None => self.silence.set(Silence::Since(now)),
-            Silence::Since(since) if now.since(since) >= SILENT_MAX => {
-                self.silence.set(Silence::Told);
-                let minutes = now.since(since).as_secs() / 60;
-                let text = format!("no answer for {minutes} min: {error}");
-                self.meet(Trouble::VenueSilent, None, text);
-            }
-            Silence::Since(_) | Silence::Told => {}
         }
     }
 
@@ -572,6 +547,7 @@ impl Host {
             unknown_resolved: Cell::default(),
             known_findings: RefCell::default(),
             silence: Cell::default(),
+            unexplained: RefCell::default(),
             started: Cell::default(),
             failed: RefCell::default(),
             failure: Nudge::default(),

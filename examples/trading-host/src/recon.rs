@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Ref, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
 };
 
 use backstop_clock::{Clock, Timestamp};
@@ -144,10 +144,21 @@ pub fn compare(
         Some(_) => recon::reconcile(policy, &context, &our_statement(host, window)?, &theirs)?,
         None => recon::reconcile(policy, &context, &*our_figures(host)?, &theirs)?,
     };
+    host.heed_money(&differing_money(&report));
     if depths != Depths::Figures || report.manual() == 0 {
         settle(host, &report)?;
     }
     Ok(report)
+}
+
+/// Money that differs and is not repaired, by currency.
+fn differing_money(report: &Report) -> BTreeMap<&str, Decimal> {
+    let left = |finding: &&Finding| matches!(finding.outcome, Verdict::Deferred | Verdict::Manual);
+    let money = report.findings.iter().filter(left).filter_map(|finding| match &finding.subject {
+        Subject::Balance { currency, .. } => Some((currency.as_str(), finding.difference?)),
+        _ => None,
+    });
+    money.collect()
 }
 
 /// Orders that are open here and not at the venue.

@@ -232,7 +232,13 @@ impl Snapshots {
         let published =
             message.and_then(|message| serde_json::from_slice::<Snapshot>(&message.payload).ok());
         let validation = if let Some(published) = published {
-            published.validate(&host.accounts.view(), &LIMITS)?
+            let mut validation = published.validate(&host.accounts.view(), &LIMITS)?;
+            let is_in_order = matches!(validation.status, Status::Valid | Status::Accepted);
+            if is_in_order && published.checksum != kept.checksum {
+                // Well sealed, and of another content than what was taken: nothing to accept.
+                validation.status = Status::Broken;
+            }
+            validation
         } else {
             let sequence = host.accounts.version();
             Validation { status: Status::Broken, sequence, drifts: Vec::new() }

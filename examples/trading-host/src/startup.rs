@@ -44,6 +44,7 @@ pub async fn begin<D: DeadLetterStore>(
         SchemaGate::Closed(refusal) => return Err(Stop::Refused(refusal.to_string())),
         _ => return Err(Stop::Refused("the schema may be read, not written".to_owned())),
     }
+    host.tell_what_stands();
     host.snapshots.resume(host)?;
     let began = Began { at: host.clock.now(), sequence: host.accounts.version() };
     if began.sequence == 0 {

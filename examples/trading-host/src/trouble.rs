@@ -30,6 +30,8 @@ pub enum Trouble {
     BooksDiffer,
     /// A comparison found what no rule may repair in the trades or position of an instrument.
     InstrumentDiffers,
+    /// Money has differed for long while an instrument is set apart.
+    MoneyDiffers,
     /// A published snapshot does not agree with the books.
     SnapshotDiffers,
     /// Letters of an instrument failed too often.
@@ -42,11 +44,12 @@ pub enum Trouble {
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OrderDiffers,
         Self::TradeDiffers,
         Self::BooksDiffer,
         Self::InstrumentDiffers,
+        Self::MoneyDiffers,
         Self::SnapshotDiffers,
         Self::LettersWait,
         Self::EventsBehind,
@@ -60,6 +63,7 @@ impl Trouble {
             Self::TradeDiffers => "trade_differs",
             Self::BooksDiffer => "reconciliation_manual",
             Self::InstrumentDiffers => "instrument_differs",
+            Self::MoneyDiffers => "money_unexplained",
             Self::SnapshotDiffers => "snapshot_mismatch",
             Self::LettersWait => "letters_quarantined",
             Self::EventsBehind => "events_behind",
@@ -74,6 +78,7 @@ impl Trouble {
             Self::TradeDiffers => (Component::POSITION, "book_trade"),
             Self::BooksDiffer => (Component::POSITION, "reconcile"),
             Self::InstrumentDiffers => (Component::POSITION, "reconcile_instrument"),
+            Self::MoneyDiffers => (Component::POSITION, "explain_money"),
             Self::SnapshotDiffers => (Component::POSITION, "verify_snapshot"),
             Self::LettersWait => (DLQ, "redrive"),
             Self::EventsBehind => (Component::DATA, "catch_up"),
@@ -115,6 +120,7 @@ impl Classify for Trouble {
             | Self::TradeDiffers
             | Self::BooksDiffer
             | Self::InstrumentDiffers
+            | Self::MoneyDiffers
             | Self::SnapshotDiffers => Class::of(Kind::Inconsistent),
             Self::LettersWait => Class::of(Kind::Data).exhausted(),
             // Looked for again and again before anybody calls it trouble.
@@ -131,6 +137,7 @@ impl Classify for Trouble {
 /// | trades or the position of an instrument differ where no plan may repair them | critical: the instrument is set apart |
 /// | letters of an instrument wait for a human | the instrument is set apart, because its books lag |
 /// | something of no known instrument should be set apart | halt |
+/// | money differs for ten minutes beside what is set apart | a human hears of it: it may be because of that, or not |
 /// | a snapshot differs | a human hears of it; trading rests on the books, not on it |
 /// | events are behind, the venue is silent | a human hears of it, once in five minutes |
 /// | gate or halt keep an order back | nothing: that is what they are for |
@@ -168,6 +175,12 @@ pub fn policy() -> Result<Policy, BuildError> {
                 .act(Action::Halt)
                 .with_halt(HaltScope::Trading)
                 .with_severity(Severity::Critical),
+        )
+        .with_rule(
+            on("money_differs", Component::POSITION, Kind::Inconsistent)
+                .on_op("explain_money")
+                .act(Action::Escalate)
+                .with_severity(Severity::High),
         )
         .with_rule(
             on("snapshot_differs", Component::POSITION, Kind::Inconsistent)

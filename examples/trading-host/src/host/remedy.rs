@@ -49,13 +49,17 @@ impl Host {
         self.errors.record(&recovery, at);
         if self.is_heard(decision, &recovery, at) {
             let severity = recovery.event.unwrap_or(decision.severity);
-            let (name, text) = (case.name, case.text.clone());
-            let labels = [("alert", name), ("severity", severity.as_str())];
-            counter!("trading_host_alerts_total", &labels).increment(1);
-            self.alerts.raise(Alert { at, severity, name, text });
+            self.raise(severity, case.name, case.text.clone());
         }
         // Resting orders are cancelled now, not when their instrument trades next.
         self.nudge_all();
+    }
+
+    /// Tells a human.
+    pub(super) fn raise(&self, severity: Severity, name: &'static str, text: String) {
+        let labels = [("alert", name), ("severity", severity.as_str())];
+        counter!("trading_host_alerts_total", &labels).increment(1);
+        self.alerts.raise(Alert { at: self.clock.now(), severity, name, text });
     }
 
     fn stop_trading(&self, case: &Case<'_>, depth: Depth) -> Result<(), Error> {

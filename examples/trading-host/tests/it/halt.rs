@@ -106,13 +106,17 @@ fn called(cause: Cause, depth: Depth) -> Called {
 
 #[test]
 fn a_process_that_starts_again_is_still_halted() {
-    let Set { ports, db, venue, .. } = Stage::new(1, 100).wishing(20, 0, 100).set();
+    let Set { ports, db, venue, alerts, .. } = Stage::new(1, 100).wishing(20, 0, 100).set();
     let halt = called(Cause::Reconciliation, Depth::Cancel);
     SqliteHalts::open(&db).unwrap().write(&halt).unwrap();
     let report = run(ports, Stage::new(1, 100).settings).unwrap();
     assert_eq!(broken(&report), Vec::<&str>::new());
     assert_eq!(report.halted.as_deref(), Some("books differ"));
     assert_eq!(venue.truth().submits, []);
+    // Whoever was told of it may not have heard.
+    let told: Vec<_> = alerts.raised.take();
+    assert_eq!(told.iter().map(|alert| alert.name).collect::<Vec<_>>(), ["still_halted"]);
+    assert!(told[0].text.contains("books differ"), "{}", told[0].text);
 }
 
 #[test]

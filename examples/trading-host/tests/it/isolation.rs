@@ -109,6 +109,22 @@ fn a_trade_of_another_content_is_of_its_instrument_alone() {
 }
 
 #[test]
+fn money_that_differs_for_long_beside_it_is_told_once_and_left() {
+    let mut stage = Stage::new(2, 2_400).wishing(20, 0, 100).wishing(20, 1, 100);
+    stage.script.moved = Some((at(200), "AAA", 7.into()));
+    stage.script.drift = Some((at(400), "-12.34".parse().unwrap()));
+    let ending = stage.play();
+    let names: Vec<_> = ending.alerts.iter().map(|alert| alert.name).collect();
+    assert_eq!(names, ["instrument_differs", "money_unexplained"]);
+    let alert = &ending.alerts[1];
+    assert!(alert.at > at(1_000) && alert.at < at(1_220), "{}", alert.at);
+    for part in ["USD", "-12.34", "10 min", "AAA"] {
+        assert!(alert.text.contains(part), "{} without {part}", alert.text);
+    }
+    assert_eq!((ending.adjustments().len(), ending.report.halted), (0, None));
+}
+
+#[test]
 fn without_it_the_run_would_have_traded_on() {
     let ending = stage().play();
     assert!(ending.report.ok, "{:?}", ending.broken());
@@ -191,6 +207,9 @@ fn an_operator_sets_apart_and_releases_between_two_runs() {
     // What was on its way waits in letters; nothing more is sent, and the others trade on.
     let (status, held_back) = report(market.path(), folder.path());
     assert_eq!(held_back["isolated"]["EURUSD"], Value::from("its feed looks wrong"));
+    // Whoever was told of it may not have heard: the next process tells it again.
+    let told_again = held_back["last_alerts"][0].as_str().unwrap();
+    assert!(told_again.contains("still_apart: EURUSD") && told_again.contains("looks wrong"));
     let broken: Vec<_> = held_back["invariants"].as_array().unwrap().iter().collect();
     let broken = |name: &str| {
         broken.iter().any(|check| check["name"] == name && check["holds"] == Value::Bool(false))

@@ -16,6 +16,7 @@ order_differs         halt     critical
 trade_differs         isolate  critical
 reconciliation_manual halt     critical
 instrument_differs    isolate  critical
+money_unexplained     escalate high
 snapshot_mismatch     escalate high
 letters_quarantined   isolate  high
 events_behind         escalate high
