@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::Context as _;
 use backstop_clock::{Clock, Timestamp};
 use backstop_dlq::DeadLetterStore;
 use backstop_error_taxonomy::{Policy, thresholds::EventCounts};
@@ -56,7 +57,7 @@ mod lasting;
 mod remedy;
 mod stop;
 
-pub use stop::Stop;
+pub use stop::{BrokenOff, Stop};
 
 /// Who wants to hold nothing.
 pub const FLATTEN: &str = "halt";
@@ -424,20 +425,25 @@ impl Host {
 /// Runs a host to the end of its market data.
 ///
 /// # Errors
-/// [`Stop`] when the host refuses to trade, or can no longer keep its books.
+/// [`Stop`] when the host refuses to trade, or can no longer keep its books; with the context
+/// [`BrokenOff`] once trading has opened.
 pub fn run<D: DeadLetterStore + 'static>(
     ports: Ports<D>,
     settings: Settings,
 ) -> anyhow::Result<Report> {
     let simulation = Simulation::new(ports.clock.clone());
     let tasks = simulation.tasks();
-    simulation.run(story(ports, settings, tasks)).map_err(Stop::from)?
+    let opened = Rc::<Cell<bool>>::default();
+    let told = simulation.run(story(ports, settings, tasks, Rc::clone(&opened)));
+    let told = told.map_err(|deadlock| Stop::from(deadlock).into()).flatten();
+    if opened.get() { told.context(BrokenOff) } else { told }
 }
 
 async fn story<D: DeadLetterStore + 'static>(
     ports: Ports<D>,
     settings: Settings,
     tasks: Tasks,
+    opened: Rc<Cell<bool>>,
 ) -> anyhow::Result<Report> {
     let Ports {
         clock,
@@ -471,6 +477,7 @@ async fn story<D: DeadLetterStore + 'static>(
         start(&tasks, &host, duties::drill(Rc::clone(&host), at));
     }
     host.open_trading();
+    opened.set(true);
 
     let trading = {
         let trade = duties::trade(&host, &mut *feed, strategies, settings.progress, async || {

@@ -18,7 +18,7 @@ use trading_host::{
     fill::Repeats,
     guard::Submitting,
     halt::SqliteHalts,
-    host::{Controls, Stop},
+    host::{BrokenOff, Controls},
     inspect,
     letters::Committing,
     operator::{Operator, Released},
@@ -222,17 +222,7 @@ fn main() -> ExitCode {
     match execute(command) {
         Ok(status) => status,
         Err(error) => {
-            let traded = matches!(
-                error.downcast_ref::<Stop>(),
-                Some(
-                    Stop::Books(_)
-                        | Stop::Letters(_)
-                        | Stop::Snapshots(_)
-                        | Stop::Halt(_)
-                        | Stop::Unproven(_)
-                        | Stop::Deadlock(_)
-                )
-            );
+            let traded = error.is::<BrokenOff>();
             say(std::io::stderr(), &format!("trading-host: {error:#}"));
             ExitCode::from(if traded { 1 } else { 2 })
         }

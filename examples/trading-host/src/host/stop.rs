@@ -30,6 +30,13 @@ pub enum Stop {
     Deadlock(#[from] crate::runtime::Deadlock),
 }
 
+/// What a run adds to the error that ended it, once trading had opened.
+///
+/// Without it nothing was sent: the host refused before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("trading broke off")]
+pub struct BrokenOff;
+
 impl From<AmountError> for Stop {
     fn from(error: AmountError) -> Self {
         Self::Books(error.to_string())

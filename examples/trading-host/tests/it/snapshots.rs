@@ -12,7 +12,7 @@ use backstop_position_ledger::{
     pnl::{Kind, Query, Snapshot, Status, Store, Stored, Validation},
 };
 use trading_host::{
-    host::{Controls, Stop, run},
+    host::{BrokenOff, Controls, Stop, run},
     report::Report,
     snapshots::{Publishing, Stream},
 };
@@ -201,13 +201,15 @@ impl Store for Failing {
 
 #[test]
 fn a_store_that_can_no_longer_be_written_ends_the_run() {
-    for left in 0..7 {
+    for kept in 0..7 {
         let stage = stage();
         let Set { mut ports, .. } = stage.set();
-        let left = Cell::new(left);
+        let left = Cell::new(kept);
         ports.snapshots = Box::new(Failing { store: ports.snapshots, loses: None, left });
         let stopped = run(ports, stage.settings).unwrap_err();
         assert!(matches!(stopped.downcast_ref(), Some(Stop::Snapshots(_))), "{stopped:#}");
+        // The first one is taken before trading opens.
+        assert_eq!(stopped.is::<BrokenOff>(), kept > 0, "{stopped:#}");
     }
 }
 

@@ -168,3 +168,26 @@ fn a_folder_without_a_run_cannot_be_looked_into() {
     assert_eq!(status, Some(2));
     assert!(err.contains("/nowhere/at/all is no folder"), "{err}");
 }
+
+#[test]
+fn a_damaged_snapshot_that_nobody_checked_is_refused_before_trading() {
+    let (market, folder) = finished();
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    let checksum = damage_the_oldest_snapshot(&db, "unchecked");
+    drop(db);
+    refused(market.path(), folder.path(), &[], &["the snapshots: ", &checksum]);
+}
+
+/// Empties the oldest one that is not, and gives its checksum.
+fn damage_the_oldest_snapshot(db: &Database, status: &'static str) -> String {
+    db.write(move |c| {
+        let select = "SELECT checksum FROM ledger_pnl_snapshots ORDER BY at_ms, sequence LIMIT 1";
+        let checksum: String = c.query_row(select, [], |row| row.get(0))?;
+        c.execute(
+            "UPDATE ledger_pnl_snapshots SET body = '{}', status = ?1 WHERE checksum = ?2",
+            [status, &checksum],
+        )?;
+        Ok::<_, rusqlite::Error>(checksum)
+    })
+    .unwrap()
+}
