@@ -1,7 +1,7 @@
 //! The binary `trading-host`: arguments in, one run or one look, exit status out.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
@@ -222,9 +222,10 @@ fn main() -> ExitCode {
     match execute(command) {
         Ok(status) => status,
         Err(error) => {
-            let traded = error.is::<BrokenOff>();
-            say(std::io::stderr(), &format!("trading-host: {error:#}"));
-            ExitCode::from(if traded { 1 } else { 2 })
+            // Nobody is left to be told of a stderr that cannot be written.
+            drop(writeln!(std::io::stderr(), "trading-host: {}", in_words(&error)));
+            let is_refusal = !error.is::<BrokenOff>() && !error.is::<Unsaid>();
+            ExitCode::from(if is_refusal { 2 } else { 1 })
         }
     }
 }
@@ -243,7 +244,7 @@ fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
     };
     let look = |at: &KeptRun, look: fn(&inspect::Look) -> anyhow::Result<inspect::Seen>| {
         let seen = look(&inspect::Look::at(&at.data_dir, at.market.as_deref())?)?;
-        say(std::io::stdout(), &seen.text);
+        say(&seen.text)?;
         Ok(ExitCode::from(u8::from(!seen.is_well)))
     };
     match command {
@@ -260,7 +261,7 @@ fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
         Some(Command::Reconcile(args)) => {
             let look = inspect::Look::at(&args.at.data_dir, args.at.market.as_deref())?;
             let seen = inspect::reconcile(&look, args.venue.as_deref())?;
-            say(std::io::stdout(), &seen.text);
+            say(&seen.text)?;
             Ok(ExitCode::from(u8::from(!seen.is_well)))
         }
     }
@@ -286,7 +287,7 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         Format::Text => report.to_string(),
         Format::Json => serde_json::to_string_pretty(&report)?,
     };
-    say(std::io::stdout(), &text);
+    say(&text)?;
     Ok(ExitCode::from(u8::from(!report.ok)))
 }
 
@@ -315,7 +316,7 @@ fn history(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
         Some(KindArg::Reconciliation) => query.with_kind(Kind::Reconciliation),
     };
     let seen = inspect::snapshots(&look, &query, args.doubtful)?;
-    say(std::io::stdout(), &seen.text);
+    say(&seen.text)?;
     Ok(ExitCode::from(u8::from(!seen.is_well)))
 }
 
@@ -326,7 +327,7 @@ fn lift(args: &LiftArgs) -> anyhow::Result<ExitCode> {
         Some(halt) => format!("lifted the halt of {}: {}", utc(halt.at), halt.reason),
         None => "no halt stands".to_owned(),
     };
-    say(std::io::stdout(), &text);
+    say(&text)?;
     Ok(ExitCode::from(u8::from(lifted.is_none())))
 }
 
@@ -338,7 +339,7 @@ fn isolate(args: &ApartArgs) -> anyhow::Result<ExitCode> {
             format!("{} is set apart since {}: {}", args.instrument, utc(since.at), since.reason)
         },
     );
-    say(std::io::stdout(), &text);
+    say(&text)?;
     Ok(ExitCode::from(u8::from(before.is_some())))
 }
 
@@ -353,7 +354,7 @@ fn release(args: &ApartArgs) -> anyhow::Result<ExitCode> {
         ),
         None => format!("{} is not set apart", args.instrument),
     };
-    say(std::io::stdout(), &text);
+    say(&text)?;
     Ok(ExitCode::from(u8::from(released.is_none())))
 }
 
@@ -374,7 +375,27 @@ fn controls(broken: Option<Rule>) -> Controls {
     }
 }
 
-/// A reader that has gone away is no reason to fail.
-fn say(mut to: impl Write, text: &str) {
-    drop(writeln!(to, "{text}"));
+/// Tells the result; a reader that has gone away is no reason to fail.
+fn say(text: &str) -> Result<(), Unsaid> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Unsaid(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What was asked for is done, and nobody was told what came of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the result could not be written: {0}")]
+struct Unsaid(std::io::Error);
+
+/// An error with its causes, each said once: some tell the cause in their own words.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }

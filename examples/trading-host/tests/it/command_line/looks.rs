@@ -1,6 +1,10 @@
 //! What a run prints, and what its folder shows afterwards.
 
-use std::path::Path;
+use std::{
+    fs::OpenOptions,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -185,4 +189,28 @@ fn a_halt_stands_until_it_is_lifted() {
     assert!(status == Some(0) && !out.contains("halted"), "{out}");
     let (status, out, _) = lift();
     assert_eq!((status, out.trim()), (Some(1), "no halt stands"));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_no_success() {
+    let (market, folder) = (market_until("2017-01-04"), tempfile::tempdir().unwrap());
+    let (at, market) = (folder.path().to_str().unwrap(), market.path().to_str().unwrap());
+    let run = ["run", "--faults", "none", "--report", "json"];
+    for command in [&run[..], &["verify"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut host = Command::new(env!("CARGO_BIN_EXE_trading-host"));
+        host.args(command).args(["--market", market, "--data-dir", at]).env_remove("RUST_LOG");
+        let (status, _, err) = told(&host.stdout(full).stderr(Stdio::piped()).output().unwrap());
+        assert_eq!(status, Some(1), "{err}");
+        let words = "trading-host: the result could not be written: No space left on device";
+        assert!(err.starts_with(words), "{err}");
+    }
+
+    // Whoever reads no further has what he wanted.
+    let mut host = Command::new(env!("CARGO_BIN_EXE_trading-host"));
+    host.args(["positions", "--market", market, "--data-dir", at]).env_remove("RUST_LOG");
+    let mut child = host.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let (status, _, err) = told(&child.wait_with_output().unwrap());
+    assert_eq!((status, err.as_str()), (Some(0), ""));
 }
