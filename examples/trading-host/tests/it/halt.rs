@@ -106,7 +106,7 @@ fn called(cause: Cause, depth: Depth) -> Called {
 
 #[test]
 fn a_process_that_starts_again_is_still_halted() {
-    let Set { ports, db, venue, alerts, .. } = Stage::new(1, 100).wishing(20, 0, 100).set();
+    let Set { ports, db, venue, alerts } = Stage::new(1, 100).wishing(20, 0, 100).set();
     let halt = called(Cause::Reconciliation, Depth::Cancel);
     SqliteHalts::open(&db).unwrap().write(&halt).unwrap();
     let report = run(ports, Stage::new(1, 100).settings).unwrap();
