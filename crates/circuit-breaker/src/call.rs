@@ -1,7 +1,8 @@
 use std::{
     borrow::Borrow,
+    future::poll_fn,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Instant,
 };
@@ -67,7 +68,8 @@ impl Breaker {
 
     /// Makes one asynchronous call if it is admitted, as [`call`](Self::call) does.
     ///
-    /// Dropping the future releases the permit without a verdict, unless the thread panics.
+    /// Dropping the future releases the permit without a verdict, also where another call of the
+    /// same task panics.
     ///
     /// # Errors
     /// The call was rejected, or failed.
@@ -95,6 +97,16 @@ pin_project! {
         now: N,
         #[pin]
         stage: Stage<'b, O, F>,
+    }
+
+    impl<N, O, F> PinnedDrop for Calling<'_, N, O, F> {
+        // Not told when the permit is made: a byte written into it would be waited for.
+        #[inline]
+        fn drop(this: Pin<&mut Self>) {
+            if let StageProjection::Running { permit, .. } = this.project().stage.project() {
+                permit.mute();
+            }
+        }
     }
 }
 
@@ -157,38 +169,36 @@ impl<B: Borrow<Breaker>> Permit<B> {
     /// The call failed.
     #[inline]
     pub fn call<T, E: Classify>(
-        self,
+        mut self,
         now: impl Fn() -> Instant,
         op: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut guard = OnPanic { permit: self, now: &now };
-        let result = op();
-        guard.permit.settle_by(&result, &now);
+        let result = self.watch(&now, op);
+        self.settle_by(&result, &now);
         result
     }
 
     /// Makes the asynchronous call that this permit is for, as [`call`](Self::call) does.
     ///
-    /// Dropping the future releases the permit without a verdict, unless the thread panics.
+    /// Dropping the future releases the permit without a verdict, also where another call of the
+    /// same task panics.
     ///
     /// # Errors
     /// The call failed.
     #[inline]
-    pub async fn call_async<T, E: Classify, F: Future<Output = Result<T, E>>>(
-        self,
+    pub fn call_async<T, E: Classify, F: Future<Output = Result<T, E>>>(
+        mut self,
         now: impl Fn() -> Instant,
         op: impl FnOnce() -> F,
-    ) -> Result<T, E> {
-        let mut guard = OnPanic { permit: self, now: &now };
-        match op().await {
-            Ok(value) => {
-                guard.permit.settle(false, &now);
-                Ok(value)
-            }
-            Err(error) => {
-                guard.permit.settle_failed(&error, &now);
-                Err(error)
-            }
+    ) -> impl Future<Output = Result<T, E>> {
+        // Before it is polled too, so not within.
+        self.mute();
+        async move {
+            let future = self.watch(&now, op);
+            let mut future = pin!(future);
+            let result = poll_fn(|cx| self.watch(&now, || future.as_mut().poll(cx))).await;
+            self.settle_by(&result, &now);
+            result
         }
     }
 }
@@ -215,21 +225,7 @@ struct Watched<'p, B: Borrow<Breaker>, N: Fn() -> Instant> {
 
 impl<B: Borrow<Breaker>, N: Fn() -> Instant> Drop for Watched<'_, B, N> {
     fn drop(&mut self) {
-        self.permit.settle_dropped(&self.now);
-    }
-}
-
-/// A permit that has a clock at hand should the call panic.
-struct OnPanic<B: Borrow<Breaker>, N: Fn() -> Instant> {
-    permit: Permit<B>,
-    now: N,
-}
-
-impl<B: Borrow<Breaker>, N: Fn() -> Instant> Drop for OnPanic<B, N> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.permit.is_exempt() {
-            self.permit.settle_dropped(&self.now);
-        }
+        // Whatever the thread did before, this panic comes out of the call.
+        self.permit.settle_panicked(&self.now);
     }
 }

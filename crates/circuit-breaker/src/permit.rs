@@ -15,6 +15,7 @@ use crate::{
 /// Dropping a permit releases it without a verdict, as a cancelled call does.
 /// Dropping it while the thread panics is a failure.
 /// That drop has no clock: if it opens the breaker, the open time starts with the next call.
+/// Nor can it tell whose panic it is; [`Permit::call`] and [`Permit::call_async`] can.
 ///
 /// `now` is read only where the verdict may open the breaker, belongs to a slice of time, or
 /// ends a call that is timed.
@@ -37,8 +38,9 @@ use crate::{
 pub struct Permit<B: Borrow<Breaker> = Breaker> {
     breaker: B,
     ticket: Ticket,
-    /// The thread was panicking already, so a drop says nothing of the call.
-    born_panicking: bool,
+    /// A drop says nothing of the call: whoever holds it watches the call for panics, or the thread
+    /// was panicking already.
+    is_mute: bool,
 }
 
 /// What admission has to remember until the verdict.
@@ -69,7 +71,22 @@ impl Ticket {
 impl<B: Borrow<Breaker>> Permit<B> {
     #[inline]
     pub(crate) fn new(breaker: B, ticket: Ticket) -> Self {
-        Self { breaker, ticket, born_panicking: thread::panicking() }
+        Self { breaker, ticket, is_mute: thread::panicking() }
+    }
+
+    /// One that is dropped without a verdict whatever the thread does.
+    ///
+    /// For who [watches](Self::watch) every part of the call: a panic that drops it otherwise is
+    /// that of another call in the same task.
+    #[inline]
+    pub(crate) const fn watched(breaker: B, ticket: Ticket) -> Self {
+        Self { breaker, ticket, is_mute: true }
+    }
+
+    /// Makes it one that is [watched](Self::watched) from here on.
+    #[inline]
+    pub(crate) const fn mute(&mut self) {
+        self.is_mute = true;
     }
 
     /// The call went well.
@@ -112,13 +129,11 @@ impl<B: Borrow<Breaker>> Permit<B> {
         self.ticket.word == Word::SPENT
     }
 
-    /// Ends the permit as its drop would, with a clock to tell when a panic opened the breaker.
+    /// Ends the permit of a call that panicked.
     #[cold]
     #[inline(never)]
-    pub(crate) fn settle_dropped(&mut self, now: impl FnOnce() -> Instant) {
-        if self.is_lost_to_a_panic() {
-            self.settle(true, now);
-        }
+    pub(crate) fn settle_panicked(&mut self, now: impl FnOnce() -> Instant) {
+        self.settle(true, now);
     }
 
     #[inline]
@@ -176,7 +191,7 @@ impl<B: Borrow<Breaker>> Permit<B> {
     }
 
     fn is_lost_to_a_panic(&self) -> bool {
-        thread::panicking() && !self.born_panicking
+        thread::panicking() && !self.is_mute
     }
 
     /// Gives the verdict; what is left to drop says nothing any more.

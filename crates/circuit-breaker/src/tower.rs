@@ -117,8 +117,10 @@ where
     fn call(&mut self, req: R) -> Self::Future {
         let state = match self.held.0.ticket(Rank::Ordinary, || self.clock.instant()) {
             Ok(ticket) => {
-                let permit = Permit::new(Arc::clone(&self.held), ticket);
-                State::Running { future: self.inner.call(req), permit, clock: self.clock.clone() }
+                let mut permit = Permit::watched(Arc::clone(&self.held), ticket);
+                let now = || self.clock.instant();
+                let future = permit.watch(now, || self.inner.call(req));
+                State::Running { future, permit, clock: self.clock.clone() }
             }
             Err(rejection) => State::Rejected { rejection },
         };

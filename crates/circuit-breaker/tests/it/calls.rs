@@ -2,12 +2,12 @@
 
 use std::{
     error::Error as _,
-    future::{Ready, pending, ready},
+    future::{Ready, pending, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use backstop_circuit_breaker::{Breaker, CallError, Policy, Reason, State};
@@ -155,6 +155,51 @@ fn a_panic_on_the_way_is_booked_at_once_even_if_the_future_lives_on() {
     let call = other.call_async(now, async || panics::<Answer>());
     outlive_a_panic(pin!(call), &other);
     assert_eq!(other.open_left(now), Some(OPEN_TIME));
+}
+
+#[test]
+fn a_clock_that_panics_after_the_call_costs_no_slot() {
+    let (breaker, clock) = breaker();
+    let now = || clock.instant();
+    let broken = || -> Instant { resume_unwind(Box::new("no clock today")) };
+    let call = || breaker.call(broken, fails(Kind::Timeout));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(call()))).is_err());
+    assert_eq!(breaker.state(), State::Open, "the panic counts, at the time of the next call");
+    assert!(breaker.admit(now).is_err());
+    clock.advance(OPEN_TIME);
+    assert!(breaker.call(now, || Ok::<_, Error>(())).is_ok());
+}
+
+#[test]
+fn the_panic_of_a_neighbour_is_no_failure_of_a_call_in_flight() {
+    type Answer = Result<(), Error>;
+    let (breaker, clock) = breaker();
+    let now = || clock.instant();
+    perish_beside_a_panic(breaker.call_async(now, pending::<Answer>), true);
+    perish_beside_a_panic(breaker.call_async(now, pending::<Answer>), false);
+    let permit = || breaker.admit(now).unwrap();
+    perish_beside_a_panic(permit().call_async(now, pending::<Answer>), true);
+    perish_beside_a_panic(permit().call_async(now, pending::<Answer>), false);
+    assert_eq!((breaker.state(), breaker.totals().opened), (State::Closed, 0));
+
+    breaker.open_for(Duration::ZERO, now());
+    perish_beside_a_panic(breaker.call_async(now, pending::<Answer>), true);
+    assert_eq!((breaker.state(), breaker.probes_in_flight()), (State::HalfOpen, 0));
+}
+
+/// Drops the call by the panic of another one in the same task.
+fn perish_beside_a_panic(call: impl Future, is_polled: bool) {
+    let both = async {
+        let mut call = pin!(call);
+        let neighbour = poll_fn(|context| -> Poll<()> {
+            if is_polled {
+                assert!(call.as_mut().poll(context).is_pending());
+            }
+            resume_unwind(Box::new("the neighbour panics"))
+        });
+        neighbour.await;
+    };
+    assert!(catch_unwind(AssertUnwindSafe(|| pollster::block_on(both))).is_err());
 }
 
 fn outlive_a_panic<F: Future>(mut call: Pin<&mut F>, breaker: &Breaker) {

@@ -1,7 +1,7 @@
 //! The breaker as a layer of tower.
 
 use std::{
-    future::{pending, ready},
+    future::{Pending, pending, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     task::{Context, Poll, Waker},
@@ -85,4 +85,32 @@ fn a_panic_is_booked_at_once_even_if_the_future_lives_on() {
     assert_eq!(breaker.open_left(|| clock.instant()), Some(OPEN_TIME));
     drop(call);
     assert_eq!((breaker.totals().opened, breaker.totals().stale), (1, 0));
+}
+
+#[test]
+fn the_panic_of_a_neighbour_is_no_failure_of_a_call_in_flight() {
+    let (breaker, clock) = breaker();
+    let service = service_fn(|_: u32| pending::<Result<(), Error>>());
+    let call = Layer::new(breaker.clone(), &clock).layer(service).call(1);
+    let both = async {
+        let mut call = pin!(call);
+        let neighbour = poll_fn(|context| -> Poll<()> {
+            assert!(call.as_mut().poll(context).is_pending());
+            resume_unwind(Box::new("the neighbour panics"))
+        });
+        neighbour.await;
+    };
+    assert!(catch_unwind(AssertUnwindSafe(|| pollster::block_on(both))).is_err());
+    assert_eq!((breaker.state(), breaker.totals().opened), (State::Closed, 0));
+}
+
+#[test]
+fn a_service_that_panics_before_it_gives_a_future_is_booked_at_its_own_time() {
+    let (breaker, clock) = breaker();
+    let service = service_fn(|_: u32| -> Pending<Result<(), Error>> {
+        resume_unwind(Box::new("the call panics"))
+    });
+    let mut client = Layer::new(breaker.clone(), &clock).layer(service);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(client.call(1)))).is_err());
+    assert_eq!(breaker.open_left(|| clock.instant()), Some(OPEN_TIME));
 }
