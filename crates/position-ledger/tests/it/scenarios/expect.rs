@@ -47,8 +47,8 @@ fn figure(key: &str, expected: Option<&Value>, found: Option<Amount>) -> Checked
 
 pub(super) fn snapshot(books: &Books, marks: &Value) -> Result<Snapshot, String> {
     let given = marks.as_object().into_iter().flatten();
-    let marks: BTreeMap<_, _> =
-        given.map(|(id, mark)| (instrument_id(id), amount(mark.as_str().unwrap()))).collect();
+    let given = given.filter_map(|(id, mark)| Some((instrument_id(id), amount(mark.as_str()?))));
+    let marks = given.collect::<BTreeMap<_, _>>();
     books.snapshot(&marks, Timestamp::EPOCH, OCCASION).map_err(|error| error.to_string())
 }
 

@@ -119,6 +119,15 @@ const STATE: &[&str] = &[
     "leg",
 ];
 
+/// Keys of the rows of what is expected.
+const ROWS: &[(&str, &[&str])] = &[
+    ("lots", &["qty", "price"]),
+    ("closed_cycles", &["realized_gross"]),
+    ("unrealized_at", &["mark", "value"]),
+    ("total_at", &["mark", "value"]),
+    ("realized_net_with_rates", &["rates", "value"]),
+];
+
 /// Events that are entries of the journal.
 const ENTRIES: &[&str] =
     &["fill", "void", "correct", "funding", "income", "split", "settlement", "transfer", "adjust"];
@@ -180,8 +189,12 @@ fn check_event(event: &Value) -> Known {
     if event["do"] == "repeat" {
         check_event(&event["event"])?;
     }
+    rows(&event["lots"], &["trade_id", "qty"])?;
     match event.get("expect") {
-        Some(expected) if is_entry => keys(expected, RESULT),
+        Some(expected) if is_entry => {
+            rows(&expected["legs"], &["role", "qty", "fee"])?;
+            keys(expected, RESULT)
+        }
         Some(expected) => check_state(expected),
         None => Ok(()),
     }
@@ -189,6 +202,17 @@ fn check_event(event: &Value) -> Known {
 
 fn check_state(expected: &Value) -> Known {
     keys(expected, STATE)?;
+    for (list, known) in ROWS {
+        rows(&expected[list], known)?;
+    }
+    let totals = expected["totals"].as_object().into_iter().flatten();
+    totals
+        .into_iter()
+        .try_for_each(|(_, row)| keys(row, &["realized_net", "unrealized", "total"]))?;
     let positions = expected["positions"].as_array().into_iter().flatten();
-    positions.into_iter().try_for_each(|position| keys(position, STATE))
+    positions.into_iter().try_for_each(check_state)
+}
+
+fn rows(list: &Value, known: &[&str]) -> Known {
+    list.as_array().into_iter().flatten().try_for_each(|row| keys(row, known))
 }
