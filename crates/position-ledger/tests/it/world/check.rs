@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use backstop_position_ledger::position::Position;
 use backstop_position_ledger::rules::{Contract, Method};
 use backstop_position_ledger::{Amount, Currency};
 
@@ -25,8 +26,30 @@ impl Pair {
         for (key, held) in &self.world.0 {
             self.compare_one(*key, held);
         }
+        self.check_others();
         self.compare_money(&self.world);
         self.ledger.books().check_conservation().unwrap();
+    }
+
+    /// What the model does not know holds and has earned nothing.
+    ///
+    /// There may be such: a delivery of nothing ties a position to one that may come before it.
+    fn check_others(&self) {
+        let names = |of: &Position<'_>| {
+            let (account, leg) = (of.account().clone(), of.leg().cloned());
+            (account, of.instrument().id().clone(), leg, of.strategy().cloned())
+        };
+        let keys = self.world.0.keys().chain(self.funding.keys());
+        let known: Vec<_> = keys.map(|key| names(&self.position(*key).unwrap())).collect();
+        let books = self.ledger.books();
+        let all = books.positions().into_iter().chain(books.shares());
+        for other in all.filter(|of| !known.contains(&names(of))) {
+            let held = [other.quantity(), other.open_cost(), other.realized_gross()];
+            let flows = [other.cash_flow(), other.income(), other.cash_in_lieu(), other.funding()];
+            let paid = other.fees().into_iter().map(|(_, paid)| paid);
+            let is_nothing = held.into_iter().chain(flows).chain(paid).all(Amount::is_zero);
+            assert!(is_nothing, "{:?} is not known", names(&other));
+        }
     }
 
     fn compare_one(&self, key: Key, held: &Held) {
@@ -49,6 +72,9 @@ impl Pair {
         for (currency, fee) in &fees {
             let paid = found.fees().into_iter().find(|(held, _)| *held == currency);
             near("fee", fee, paid.map_or(Amount::ZERO, |(_, paid)| paid));
+        }
+        for (currency, paid) in found.fees() {
+            assert!(fees.contains_key(currency) || paid.is_zero(), "{paid} {currency} of {key:?}");
         }
         if self.rules.terms.method != Method::Average {
             self.compare_lots(key, held);

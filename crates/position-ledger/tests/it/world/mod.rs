@@ -28,7 +28,7 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use uuid::Uuid;
 
 use crate::kit::{Desk, amount, currency, instrument_id};
-use crate::model::{self as fractions, Fraction, Name, exact, zero};
+use crate::model::{self as fractions, Fraction, Name, Paid, exact, zero};
 use facts::{Meant, account, hundredths, leg, product, thousandths};
 use model::{Event, Key, Product, Rules, Step, World};
 use wish::{Kind, Wish};
@@ -435,14 +435,48 @@ impl Pair {
                 .is_ok()
         );
         let before = self.ledger.books().clone();
+        for fact in self.facts_of_contract(wish) {
+            let entry = self.entry(wish, fact);
+            let refused = self.ledger.append(&entry, Durability::Grouped);
+            assert!(matches!(refused, Err(AppendError::Isolated { .. })), "{refused:?}: {entry:?}");
+            assert_eq!(*self.ledger.books(), before);
+        }
+        assert!(self.tell(wish, Fact::Released { subject, reason }).is_ok());
+    }
+
+    /// One of each kind that moves figures of the contract, as far as this history can have it.
+    fn facts_of_contract(&self, wish: &Wish) -> Vec<Fact> {
         let leg = self.rules.hedged.then_some(0);
         let key = Key { account: wish.account, product: Product::Contract, leg, desk: None };
-        let opening = self.opening(key, 1_000, 100).unwrap();
-        let entry = self.entry(wish, opening.fact);
-        let refused = self.ledger.append(&entry, Durability::Grouped);
-        assert!(matches!(refused, Err(AppendError::Isolated { .. })), "{refused:?}");
-        assert_eq!(*self.ledger.books(), before);
-        assert!(self.tell(wish, Fact::Released { subject, reason }).is_ok());
+        let (cents, everyone, thousandths) = (100, false, 1_000);
+        let kinds = [
+            Kind::Split { ratio: 0, in_lieu: None, everyone },
+            Kind::Dividend { cents, everyone },
+            Kind::Settle { cents, everyone },
+            Kind::Deliver { cents, everyone },
+            Kind::Move { part: 1 },
+            Kind::Repair { thousandths, cents },
+            Kind::Open { thousandths, cents },
+            Kind::Fee { thousandths, paid: Paid::Third, alone: false },
+        ];
+        let meant = kinds.into_iter().filter_map(|kind| {
+            let wish = Wish { coin: false, kind, ..wish.clone() };
+            self.meant(&wish, key).map(|meant| meant.fact)
+        });
+        let mut facts: Vec<Fact> = meant.collect();
+        let (instrument, trade) = (product(Product::Contract), format!("t{}", self.trades));
+        let trade_id = TradeId::new(&trade).unwrap();
+        let void = Void { instrument: instrument.clone(), trade_id, quantity: None };
+        facts.push(Fact::FillVoided(void));
+        facts.push(Fact::Paid(Payment {
+            id: self.reference(),
+            purpose: Purpose::Funding,
+            instrument: Some(instrument),
+            leg: leg.map(facts::leg),
+            currency: self.instrument(Product::Contract).settlement().clone(),
+            amount: Amount::ONE,
+        }));
+        facts
     }
 }
 
