@@ -5,5 +5,5 @@ pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// Parts of a time to live that are forgotten together; a model has no time for more.
-pub(crate) const SLICES: u64 = if cfg!(loom) { 2 } else { 100 };
+/// A model has no time for many parts of anything.
+pub(crate) const IS_MODEL: bool = cfg!(loom);

@@ -105,6 +105,16 @@ impl<'b> Play<'b> {
         let name = step["op"].as_str().unwrap_or_default();
         self.calls.entry(name.to_owned()).or_insert_with(|| self.budget.begin())
     }
+
+    /// The call that asks for a retry; several at once without a name are several calls.
+    fn asker(&mut self, step: &Value) -> &mut Spending<'b> {
+        let is_in_flight = self.budget.retries_in_flight().is_some();
+        if is_in_flight && step["op"].is_null() && !step["times"].is_null() {
+            let name = format!("nameless {}", self.calls.len());
+            return self.calls.entry(name).or_insert_with(|| self.budget.begin());
+        }
+        self.call(step)
+    }
 }
 
 pub(crate) fn run(case: &Value) -> Outcome<()> {
@@ -147,7 +157,7 @@ fn act(play: &mut Play<'_>, step: &Value, now: Instant, rng: &mut StdRng) -> Out
     let mut grants = Vec::new();
     for _ in 0..times {
         match step["do"].as_str().unwrap_or_default() {
-            "retry" => grants.push(play.call(step).grants(Some(class), now, rng)),
+            "retry" => grants.push(play.asker(step).grants(Some(class), now, rng)),
             "success" => play.call(step).succeeded(|| now),
             "failure" => {
                 let is_retryable = step.get("retryable") != Some(&json!(false));
