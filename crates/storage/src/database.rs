@@ -15,9 +15,9 @@ use rusqlite::Connection;
 use crate::{
     OpenError, Ticket, WriteError,
     error::Poison,
-    prepare::prepared,
+    prepare::{for_reading, prepared},
     queue::{End, Queue},
-    writer::{Job, Message, Queued, Writer},
+    writer::{Access, Job, Message, Queued, Writer},
 };
 
 /// How long a queued job may stay out of a commit that nobody waits for.
@@ -79,7 +79,36 @@ impl Database {
     pub fn open_with(path: &Path, grouping: Grouping) -> Result<Self, OpenError> {
         let opened = Connection::open(path).and_then(prepared);
         let failed = |source| OpenError { path: path.display().to_string(), source };
-        Self::start(opened.map_err(failed)?, grouping)
+        Self::start(opened.map_err(failed)?, grouping, Access::Write)
+    }
+
+    /// Opens a file that is there to look into it, and changes nothing of it.
+    ///
+    /// For a file that may be another program's: it keeps its journal mode, and what stands in a
+    /// log stays there.
+    /// A job that writes fails.
+    ///
+    /// ```
+    /// use backstop_storage::Database;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("theirs.db");
+    /// rusqlite::Connection::open(&path)?.execute_batch("CREATE TABLE t (n INTEGER)")?;
+    /// let before = std::fs::read(&path)?;
+    ///
+    /// let db = Database::open_for_reading(&path)?;
+    /// let count: u32 = db.read(|c| c.query_row("SELECT count(*) FROM t", [], |r| r.get(0)))?;
+    /// assert_eq!(count, 0);
+    /// assert!(db.write(|c| c.execute("INSERT INTO t VALUES (1)", [])).is_err());
+    /// assert_eq!(std::fs::read(&path)?, before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is no such file, or it is no database.
+    pub fn open_for_reading(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError { path: path.display().to_string(), source };
+        Self::start(for_reading(path).map_err(failed)?, Grouping::Explicit, Access::Read)
     }
 
     /// A database that lives as long as its handles; for tests and examples.
@@ -89,14 +118,18 @@ impl Database {
     pub fn in_memory() -> Result<Self, OpenError> {
         let failed = |source| OpenError { path: ":memory:".to_owned(), source };
         let opened = Connection::open_in_memory().and_then(prepared);
-        Self::start(opened.map_err(failed)?, Grouping::Explicit)
+        Self::start(opened.map_err(failed)?, Grouping::Explicit, Access::Write)
     }
 
-    fn start(connection: Connection, grouping: Grouping) -> Result<Self, OpenError> {
+    fn start(
+        connection: Connection,
+        grouping: Grouping,
+        access: Access,
+    ) -> Result<Self, OpenError> {
         let commits = Arc::new(AtomicU64::new(0));
         let poison = Arc::new(Poison::default());
         let path = connection.path().unwrap_or(":memory:").to_owned();
-        let writer = Writer::new(connection, Arc::clone(&poison), Arc::clone(&commits));
+        let writer = Writer::new(connection, access, Arc::clone(&poison), Arc::clone(&commits));
         let queue = Arc::new(Queue::new(writer, poison, grouping));
         let attended = Arc::clone(&queue);
         let thread = thread::Builder::new()

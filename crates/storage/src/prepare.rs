@@ -1,7 +1,13 @@
-use std::{thread, time::Duration};
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use backstop_clock::{Clock, SystemClock};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 /// How long to wait for another connection's lock before giving up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,6 +26,62 @@ pub(crate) fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_LENGTH);
     Ok(connection)
+}
+
+/// Opens a file that is there, and leaves its bytes and its log as they are.
+pub(crate) fn for_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    // Who reads a file with a log makes an index of it, and tidies up if it is the last to leave.
+    let access = if uses_log(path) {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    };
+    match looking(path, access, has_log) {
+        // No index can be made in a folder that is not to be written; without a log none is needed.
+        Err(error) if lacks_room(&error) && !has_log => {
+            looking(&immutable(path)?, OpenFlags::SQLITE_OPEN_READ_ONLY, has_log)
+        }
+        opened => opened,
+    }
+}
+
+fn lacks_room(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+fn looking(path: &Path, access: OpenFlags, has_log: bool) -> rusqlite::Result<Connection> {
+    let shared = OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, access | shared)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+    connection.pragma_update(None, "query_only", true)?;
+    // Opening alone does not look whether it is a database.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_row| Ok(()))?;
+    Ok(connection)
+}
+
+/// The file as one that nobody changes while it is open.
+fn immutable(path: &Path) -> rusqlite::Result<PathBuf> {
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|_gone| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let text = absolute.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Ok(format!("file:{escaped}?immutable=1").into())
+}
+
+/// Whether the header says that the file has a write-ahead log; false for what is too short.
+fn uses_log(path: &Path) -> bool {
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    // Offset 18 of the file format: 2 to write with a log, 1 without.
+    read.is_ok() && header[18] == 2
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Switches a fresh file, again and again while others do the same.

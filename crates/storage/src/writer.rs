@@ -97,9 +97,18 @@ fn panic_text(payload: &(dyn Any + Send)) -> Arc<str> {
     Arc::from(text.unwrap_or("no message"))
 }
 
+/// What a connection was opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It refuses whatever writes.
+    Read,
+    Write,
+}
+
 /// One connection and the group that is open on it.
 pub(crate) struct Writer {
     connection: Connection,
+    access: Access,
     group: Group,
     /// An empty list with room, for the next messages.
     pub(crate) spare: Vec<Message>,
@@ -117,16 +126,17 @@ struct Group {
 impl Writer {
     pub(crate) fn new(
         connection: Connection,
+        access: Access,
         poison: Arc<Poison>,
         commits: Arc<AtomicU64>,
     ) -> Self {
         let group = Group { jobs: Vec::new(), has_changes: false, poison, commits };
-        Self { connection, group, spare: Vec::new() }
+        Self { connection, access, group, spare: Vec::new() }
     }
 
     /// Runs all messages in order; what they write waits for [`Self::commit`].
     pub(crate) fn run(&mut self, messages: &mut Vec<Message>) {
-        let mut turn = Turn::new(&self.connection, &mut self.group);
+        let mut turn = Turn::new(&self.connection, self.access, &mut self.group);
         for message in messages.drain(..) {
             match message {
                 Message::Write(job) => turn.write(job),
@@ -149,7 +159,7 @@ impl Writer {
 
     /// Makes the open group durable, if there is one, and answers its jobs.
     pub(crate) fn commit(&mut self) {
-        Turn::new(&self.connection, &mut self.group).commit();
+        Turn::new(&self.connection, self.access, &mut self.group).commit();
     }
 
     /// No transaction is open.
@@ -161,15 +171,16 @@ impl Writer {
 /// Work on the group, with the statements at hand that every job needs.
 struct Turn<'w> {
     connection: &'w Connection,
+    access: Access,
     group: &'w mut Group,
     savepoint: Kept<'w>,
     release: Kept<'w>,
 }
 
 impl<'w> Turn<'w> {
-    fn new(connection: &'w Connection, group: &'w mut Group) -> Self {
+    fn new(connection: &'w Connection, access: Access, group: &'w mut Group) -> Self {
         let (savepoint, release) = (Kept::new("SAVEPOINT job"), Kept::new("RELEASE job"));
-        Self { connection, group, savepoint, release }
+        Self { connection, access, group, savepoint, release }
     }
 
     fn write(&mut self, mut job: Box<dyn Job>) {
@@ -241,7 +252,8 @@ impl<'w> Turn<'w> {
             }
             Err(error) => Verdict::NotBegun(Arc::new(error)),
         };
-        if let Err(error) = self.connection.pragma_update(None, "query_only", false) {
+        let stays = self.access == Access::Read;
+        if let Err(error) = self.connection.pragma_update(None, "query_only", stays) {
             self.group.poison.set(Arc::from(error.to_string()));
         }
         job.finish(&verdict, &self.group.poison);

@@ -1,10 +1,13 @@
 use std::{
+    collections::BTreeMap,
+    fs,
     path::Path,
     sync::Barrier,
     thread::{self, ScopedJoinHandle},
 };
 
 use backstop_storage::{Database, OpenError};
+use rusqlite::Connection;
 
 /// Opens the file from several threads at the same moment.
 fn open_together(path: &Path, threads: usize) -> Vec<Result<Database, OpenError>> {
@@ -31,4 +34,96 @@ fn a_fresh_file_can_be_opened_by_many_at_once() {
             assert_eq!(mode, "wal");
         }
     }
+}
+
+/// Every file of a folder but the index of the log, which a reader makes anew.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let files = files.map(|file| (file.file_name().into_string().unwrap(), file.path()));
+    let kept = files.filter(|(name, _)| !name.ends_with("-shm"));
+    kept.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
+}
+
+fn count(db: &Database) -> u32 {
+    db.read(|c| c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))).unwrap()
+}
+
+/// Looks into the file and tries to write it; gives back how many rows it holds.
+fn looked(path: &Path) -> u32 {
+    let db = Database::open_for_reading(path).unwrap();
+    let found = count(&db);
+    for sql in ["INSERT INTO t VALUES (9)", "DROP TABLE t"] {
+        drop(db.write(move |c| c.execute(sql, [])).unwrap_err());
+    }
+    assert_eq!((count(&db), db.commits()), (found, 0));
+    found
+}
+
+#[test]
+fn a_look_leaves_the_file_of_another_program_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.db");
+    let theirs = Connection::open(&path).unwrap();
+    theirs.execute_batch("CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)").unwrap();
+    drop(theirs);
+    let before = contents(folder.path());
+    assert_eq!(looked(&path), 1);
+    assert!(contents(folder.path()) == before);
+}
+
+#[test]
+fn a_look_leaves_the_log_of_a_killed_process_where_it_is() {
+    let (lived, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let db = Database::open(&lived.path().join("a.db")).unwrap();
+    db.write(|c| c.execute_batch("CREATE TABLE t (n INTEGER)")).unwrap();
+    db.write(|c| c.execute("INSERT INTO t VALUES (1)", [])).unwrap();
+    // As the disk is when the process is gone before it could tidy up.
+    for file in ["a.db", "a.db-wal"] {
+        fs::copy(lived.path().join(file), folder.path().join(file)).unwrap();
+    }
+    drop(db);
+    let path = folder.path().join("a.db");
+    let before = contents(folder.path());
+    assert!(before["a.db-wal"].len() > 1_000);
+    assert_eq!(looked(&path), 1);
+    assert!(contents(folder.path()) == before);
+
+    // Without a log nothing is left beside the file.
+    let tidied = lived.path().join("a.db");
+    let before = contents(lived.path());
+    assert_eq!(before.keys().collect::<Vec<_>>(), ["a.db"]);
+    assert_eq!(looked(&tidied), 1);
+    assert!(contents(lived.path()) == before);
+    assert!(!lived.path().join("a.db-shm").exists());
+}
+
+#[test]
+fn a_look_makes_no_file_and_takes_nothing_else_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    assert!(Database::open_for_reading(&path).is_err() && !path.exists());
+    fs::write(&path, "no database, but long enough to be read as the header of one").unwrap();
+    let before = contents(folder.path());
+    let refused = Database::open_for_reading(&path).unwrap_err().to_string();
+    assert!(refused.contains("a.db: file is not a database"), "{refused}");
+    assert!(contents(folder.path()) == before);
+    fs::write(&path, "").unwrap();
+    let db = Database::open_for_reading(&path).unwrap();
+    drop(db.write(|c| c.execute_batch("CREATE TABLE t (n INTEGER)")).unwrap_err());
+    drop(db);
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
+fn a_look_needs_no_room_for_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("50% of #a?.db");
+    let db = Database::open(&path).unwrap();
+    db.write(|c| c.execute_batch("CREATE TABLE t (n INTEGER)")).unwrap();
+    drop(db);
+    // As in a folder that is not to be written, nothing can be made in this place.
+    fs::create_dir(folder.path().join("50% of #a?.db-shm")).unwrap();
+    let before = fs::read(&path).unwrap();
+    assert_eq!(looked(&path), 0);
+    assert!(fs::read(&path).unwrap() == before);
 }
