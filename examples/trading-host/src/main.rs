@@ -321,7 +321,7 @@ fn history(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn lift(args: &LiftArgs) -> anyhow::Result<ExitCode> {
-    let (_folder, db) = setup::look_into(&args.data_dir)?;
+    let (_folder, db) = setup::write_into(&args.data_dir)?;
     let lifted = SqliteHalts::open(&db)?.lift(SystemClock.now(), &args.reason)?;
     let text = match &lifted {
         Some(halt) => format!("lifted the halt of {}: {}", utc(halt.at), halt.reason),
@@ -393,7 +393,8 @@ struct Unsaid(std::io::Error);
 fn in_words(error: &anyhow::Error) -> String {
     let mut words = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !words.contains(&cause) {
+        // SQLite's cause is its number, and the same words again.
+        if !words.contains(&cause) && !cause.starts_with("Error code ") {
             words = format!("{words}: {cause}");
         }
     }

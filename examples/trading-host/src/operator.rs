@@ -55,7 +55,7 @@ impl Operator {
     /// When it holds no run, or the run does not trade the instrument.
     pub fn at(folder: &Path, market: Option<&Path>, symbol: &str) -> anyhow::Result<Self> {
         let market = setup::market(market)?;
-        let (folder, db) = setup::look_into(folder)?;
+        let (folder, db) = setup::write_into(folder)?;
         let stores = Stores::open(db, setup::instruments(&market.instruments)?)?;
         let written = Books::last_written_at(&stores.ledger)?.max(stores.last_snapshot_at);
         let at = written.context("nothing was ever booked here")?;

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
@@ -17,7 +18,7 @@ use backstop_position_ledger::{
     pnl::{Query, Store},
 };
 use backstop_schema_version::{
-    Environment, MigrationSet, SchemaGate,
+    Environment, MigrationSet, SchemaGate, Status,
     sqlite::{on_start, status},
 };
 use backstop_storage::{Database, Grouping};
@@ -172,7 +173,13 @@ impl Folder {
     /// When another process of the kind uses it.
     pub fn take_for(path: &Path, lock_name: &str) -> anyhow::Result<Self> {
         let cannot = || format!("cannot use the data folder {}", path.display());
-        let lock = File::create(path.join(lock_name)).with_context(cannot)?;
+        let file = path.join(lock_name);
+        let lock = match File::create(&file) {
+            // Whoever may not write may still look, and a lock that is there can be held.
+            Err(error) if is_for_reading(&error) => File::open(&file),
+            made => made,
+        };
+        let lock = lock.with_context(cannot)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _temporary: None, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
@@ -186,6 +193,10 @@ impl Folder {
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+fn is_for_reading(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// The durable parts of a host, over one file.
@@ -232,22 +243,64 @@ impl Stores {
     }
 }
 
-/// Takes a folder into use to look into its database; nothing is migrated.
+/// Takes a folder into use to look into its database; nothing of it is changed.
 ///
 /// # Errors
-/// When there is no run, or its schema is not the one that this program knows.
+/// When there is no run, or its schema is not one that this program may read.
 pub fn look_into(path: &Path) -> anyhow::Result<(Folder, Database)> {
-    // Asked before the lock is made, so that a look in the wrong place leaves no trace.
-    if !path.join(DATABASE).exists() {
-        bail!("{} holds no run: there is no {DATABASE}", path.display());
+    match judged(path)? {
+        (_, SchemaGate::Closed(refusal)) => bail!(refusal),
+        // Whoever may not write may still look.
+        (db, _) => Ok((Folder::take(Some(path))?, db)),
+    }
+}
+
+/// Takes a folder into use to write what an operator says; nothing is migrated.
+///
+/// # Errors
+/// When there is no run, or its schema is not one that this program may write.
+pub fn write_into(path: &Path) -> anyhow::Result<(Folder, Database)> {
+    match judged(path)? {
+        (_, SchemaGate::Closed(refusal)) => bail!(refusal),
+        (_, SchemaGate::ReadWrite) => {}
+        _ => bail!("a newer program lets this one read the schema, not write"),
     }
     let folder = Folder::take(Some(path))?;
     let db = Database::open_with(&folder.file(DATABASE), Grouping::Explicit)?;
-    match backstop_schema_version::gate(&status(&db, &migrations()?)?) {
-        SchemaGate::Closed(refusal) => bail!(refusal),
-        // Whoever may not write may still look.
-        _ => Ok((folder, db)),
+    Ok((folder, db))
+}
+
+/// The database of a run, opened for reading, and what its schema lets this program do.
+fn judged(path: &Path) -> anyhow::Result<(Database, SchemaGate)> {
+    let file = path.join(DATABASE);
+    // Asked before the lock is made, so that a look in the wrong place leaves no trace.
+    if !file.exists() {
+        bail!("{} holds no run: there is no {DATABASE}", path.display());
     }
+    if !has_content(&file) {
+        bail!("{} holds no run: {DATABASE} is empty", path.display());
+    }
+    let db = Database::open_for_reading(&file)?;
+    let gate = backstop_schema_version::gate(&status(&db, &migrations()?)?);
+    Ok((db, gate))
+}
+
+/// Opens the database of a run that begins or goes on; a file that is not ours stays as it is.
+fn open(file: &Path) -> anyhow::Result<Database> {
+    if has_content(file) {
+        let seen = status(&Database::open_for_reading(file)?, &migrations()?)?;
+        // What is outdated is migrated.
+        if seen.status != Status::Outdated
+            && let SchemaGate::Closed(refusal) = backstop_schema_version::gate(&seen)
+        {
+            bail!(refusal);
+        }
+    }
+    Ok(Database::open_with(file, Grouping::Explicit)?)
+}
+
+fn has_content(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|kept| kept.len() > 0)
 }
 
 /// Runs a host as asked.
@@ -270,7 +323,7 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
         None => None,
     };
     let folder = Folder::take(request.data_dir.as_deref())?;
-    let db = Database::open_with(&folder.file(DATABASE), Grouping::Explicit)?;
+    let db = open(&folder.file(DATABASE))?;
     let start = on_start(&db, &migrations()?, Environment::Development, first)?;
     if let SchemaGate::Closed(refusal) = start.gate {
         bail!(refusal);

@@ -12,8 +12,12 @@ use backstop_position_ledger::{
     pnl::{Query, Store as _},
 };
 use backstop_storage::{Database, Migration, history};
+use rusqlite::Connection;
 use tempfile::TempDir;
-use trading_host::setup::DATABASE;
+use trading_host::{
+    halt::{Called, Cause, Depth, Halts as _, SqliteHalts},
+    setup::DATABASE,
+};
 
 use super::{host, run, told};
 use crate::stage::{contents, market_until};
@@ -104,6 +108,86 @@ fn a_database_of_a_newer_schema_is_refused() {
     let (status, _, err) = told(&host(["letters", "--data-dir", data_dir, "--market", market]));
     assert_eq!(status, Some(2));
     assert!(err.contains(words[0]), "{err}");
+}
+
+#[test]
+fn what_only_a_newer_program_may_write_is_read_and_not_written() {
+    let (market, folder) = finished();
+    let later = Migration {
+        component: "dlq",
+        id: "0009_priorities",
+        sql: "ALTER TABLE dlq_letters ADD COLUMN priority INTEGER;
+              INSERT INTO _schema_meta VALUES ('read_floor:dlq', '0001_letters')",
+    };
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    let known = "SELECT id FROM _schema_history WHERE component = 'dlq'";
+    let known: String = db.read(|c| c.query_row(known, [], |row| row.get(0))).unwrap();
+    assert!(later.sql.contains(&known), "{known}");
+    let halted = Called {
+        at: Timestamp::EPOCH,
+        cause: Cause::Operator,
+        depth: Depth::Cancel,
+        reason: "a look at the books".to_owned(),
+    };
+    SqliteHalts::open(&db).unwrap().write(&halted).unwrap();
+    db.write(move |c| history::apply(c, &later, Timestamp::EPOCH)).unwrap();
+    drop(db);
+
+    let at = folder.path().to_str().unwrap();
+    let before = contents(folder.path());
+    let instrument = ["--instrument", "EURUSD", "--market", market.path().to_str().unwrap()];
+    for (command, more) in [("lift", &[][..]), ("isolate", &instrument), ("release", &instrument)] {
+        let args = [command, "--data-dir", at, "--reason", "it is well"];
+        let (status, out, err) = told(&host(args.into_iter().chain(more.iter().copied())));
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{command}: {err}");
+        assert!(err.contains("lets this one read the schema, not write"), "{command}: {err}");
+    }
+    assert_eq!(contents(folder.path()), before);
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    assert_eq!(SqliteHalts::open(&db).unwrap().standing().unwrap(), Some(halted));
+}
+
+#[test]
+fn a_file_that_is_no_database_of_a_host_stays_as_it_is() {
+    let (market, folder) = (market_until("2017-01-04"), tempfile::tempdir().unwrap());
+    let (at, file) = (folder.path().to_str().unwrap(), folder.path().join(DATABASE));
+    let commands = ["letters", "positions", "reconcile", "snapshots", "verify"];
+    let looked = |words: &str| {
+        let before = contents(folder.path());
+        let market = market.path().to_str().unwrap();
+        let looks = commands.map(|command| (command, &[][..])).into_iter();
+        let instrument = ["--instrument", "EURUSD"];
+        let writes = [("lift", &["--reason", "x"][..]), ("isolate", &["--reason", "x"])];
+        for (command, more) in looks.chain(writes) {
+            let mut args = vec![command, "--data-dir", at];
+            args.extend(more);
+            if command != "lift" {
+                args.extend(["--market", market]);
+            }
+            if command == "isolate" {
+                args.extend(instrument);
+            }
+            let (status, out, err) = told(&host(args));
+            assert_eq!((status, out.as_str()), (Some(2), ""), "{command}: {err}");
+            assert!(err.contains(words), "{command}: {err}");
+        }
+        assert_eq!(contents(folder.path()), before);
+    };
+    let theirs = Connection::open(&file).unwrap();
+    theirs.execute_batch("CREATE TABLE trades (n INTEGER); INSERT INTO trades VALUES (1)").unwrap();
+    drop(theirs);
+    looked("unknown");
+    refused(market.path(), folder.path(), &[], &["unknown"]);
+
+    fs::write(&file, "date,open,high,low,close and so on, for longer than a header").unwrap();
+    looked("file is not a database");
+    refused(market.path(), folder.path(), &[], &["file is not a database"]);
+
+    // Nothing is in it, and so nothing to look into; a run may begin there.
+    fs::write(&file, "").unwrap();
+    looked("holds no run: host.db is empty");
+    let (status, _, err) = told(&run(market.path(), Some(folder.path()), &["--faults", "none"]));
+    assert_eq!(status, Some(0), "{err}");
 }
 
 #[test]
