@@ -109,6 +109,7 @@ mod state;
 pub mod money;
 mod compact;
 mod index;
+mod series;
 mod archive;
 mod pairs;
 mod slots;

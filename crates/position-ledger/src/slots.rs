@@ -12,6 +12,7 @@ use crate::amount::Amount;
 use crate::archive::Place;
 use crate::money::Balance;
 use crate::name::{Account, Currency, InstrumentId, LegId, Portfolio, Reference, Strategy, Text};
+use crate::series::Series;
 use crate::state::State;
 
 /// One position, or a desk's share of one.
@@ -98,18 +99,18 @@ pub(crate) enum Op {
 
 /// Steps, four bytes each: there is one per fill, for ever.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ops(Vec<u32>);
+pub(crate) struct Ops(Series);
 
 /// Marks a deed; places of fills stay below it.
 const DEED: u32 = 1 << 31;
 
 impl Ops {
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Op> {
-        self.0.iter().copied().map(unpacked)
+        self.0.iter().map(unpacked)
     }
 
     pub(crate) fn push(&mut self, op: Op) {
@@ -122,7 +123,7 @@ impl Ops {
 
     /// Removes the last step.
     pub(crate) fn pop(&mut self) {
-        self.0.truncate(self.0.len().saturating_sub(1));
+        self.0.pop();
     }
 
     pub(crate) fn remove(&mut self, place: usize) {
@@ -131,7 +132,7 @@ impl Ops {
 
     /// Where the first step is that is not before.
     pub(crate) fn partition_point(&self, is_before: impl Fn(Op) -> bool) -> usize {
-        self.0.partition_point(|op| is_before(unpacked(*op)))
+        self.0.partition_point(|op| is_before(unpacked(op)))
     }
 }
 

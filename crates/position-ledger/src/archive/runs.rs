@@ -6,6 +6,7 @@
 
 use super::key::{Id, Key, Rank};
 use crate::change::index;
+use crate::series::Series;
 
 /// The runs of all positions.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Runs {
 struct Run<R> {
     /// The rank of the last one.
     greatest: R,
-    places: Vec<u32>,
+    places: Series,
 }
 
 impl Runs {
@@ -90,24 +91,32 @@ fn push<R: Copy + Default + Ord>(runs: &mut Vec<Run<R>>, pair: u32, rank: R, pla
 
 impl<R: Copy + Default + Ord> Run<R> {
     fn find(&self, sought: R, rank_of: impl Fn(u32) -> R) -> Option<u32> {
-        let places = self.places.as_slice();
-        let rank = |at: usize| places.get(at).map(|place| rank_of(*place));
+        let rank = |at: usize| self.places.get(at).map(&rank_of);
         // What is told twice is told again soon, so the search begins at the end.
-        let (mut start, mut step) = (places.len().saturating_sub(1), 1_usize);
+        let mut end = self.places.len();
+        let (mut start, mut step) = (end.saturating_sub(1), 1_usize);
         while start > 0 && rank(start).is_some_and(|rank| rank > sought) {
+            end = start;
             start = start.saturating_sub(step);
             step = step.saturating_mul(2);
         }
-        let after = places.get(start..)?;
-        let place = *after.get(after.partition_point(|place| rank_of(*place) < sought))?;
-        (rank_of(place) == sought).then_some(place)
+        while start < end {
+            let middle = start.midpoint(end);
+            if rank(middle).is_some_and(|rank| rank < sought) {
+                start = middle.saturating_add(1);
+            } else {
+                end = middle;
+            }
+        }
+        self.places.get(start).filter(|place| rank_of(*place) == sought)
     }
 
     fn pop(&mut self, place: u32, rank_of: impl Fn(u32) -> R) -> bool {
-        if self.places.pop_if(|last| *last == place).is_none() {
+        if self.places.last() != Some(place) {
             return false;
         }
-        self.greatest = self.places.last().map(|last| rank_of(*last)).unwrap_or_default();
+        self.places.pop();
+        self.greatest = self.places.last().map(rank_of).unwrap_or_default();
         true
     }
 }
