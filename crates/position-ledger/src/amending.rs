@@ -102,7 +102,7 @@ impl Books {
                     return Err(AppendError::StaleCorrection { trade_id, held, offered });
                 }
                 Ordering::Equal if said == now => return Ok(Posting::Duplicate),
-                Ordering::Equal => return Ok(Posting::Conflict(difference(said, correction))),
+                Ordering::Equal => return Ok(Posting::conflict(difference(said, correction))),
                 Ordering::Greater => {}
             }
         }

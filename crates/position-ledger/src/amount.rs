@@ -99,13 +99,15 @@ impl Amount {
     /// The distance from zero.
     #[must_use]
     pub const fn abs(self) -> Self {
-        Self(self.0.saturating_abs())
+        // The range is symmetric.
+        Self(self.0.wrapping_abs())
     }
 
     /// The same distance on the other side of zero.
     #[must_use]
     pub const fn negated(self) -> Self {
-        Self(self.0.saturating_neg())
+        // The range is symmetric.
+        Self(self.0.wrapping_neg())
     }
 
     /// The exact sum.

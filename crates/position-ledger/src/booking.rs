@@ -14,8 +14,8 @@ use crate::name::{Currency, LegId};
 use crate::order::Order;
 use crate::places::check_leg;
 use crate::posting::{Posting, desk_of};
-use crate::rules::{Method, Sequencing};
-use crate::settling::{Fees, Moved};
+use crate::rules::{Contract, Method, Sequencing};
+use crate::settling::Moved;
 use crate::slots::{Amended, Op, Track};
 use crate::state::{Birth, Sink, State, Trade, Traded, of};
 
@@ -133,10 +133,19 @@ impl State {
             return Ok(Traded::default());
         }
         let traded = self.trade((terms, is_share), &deal.trade, sink)?;
-        let currency = deal.fee_currency.unwrap_or_else(|| terms.settlement());
-        self.charge(currency, deal.fee, sink)?;
+        self.charge(deal.fee_currency, deal.fee, sink)?;
         Ok(traded)
     }
+}
+
+/// Where a fill is booked.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    slot: u32,
+    share: Option<u32>,
+    instrument: u32,
+    /// What decides its place among other operations.
+    turn: (Timestamp, u64),
 }
 
 /// What decides the order of operations on an instrument.
@@ -166,6 +175,7 @@ impl Books {
         let fee_currency = fill.fee_currency.as_ref();
         let fee_currency = fee_currency.filter(|currency| *currency != terms.settlement());
         self.check_fill(terms, fill, fee_currency)?;
+        let turn = key(terms, sequence, entry.at);
         let pair = match known {
             Some(pair) => pair,
             None => self.add_pair(&entry.account, &fill.instrument, number),
@@ -174,7 +184,7 @@ impl Books {
         if let Some(place) = self.fills.find(&key) {
             return Ok(match self.difference(place, fill, number) {
                 None => Posting::Duplicate,
-                Some(difference) => Posting::Conflict(difference),
+                Some(difference) => Posting::conflict(difference),
             });
         }
         self.check_apart(entry)?;
@@ -190,16 +200,32 @@ impl Books {
         let place = self.keep(&key, &booking, fill)?;
         let terms = self.instruments.at(number).ok_or_else(unknown)?;
         let deal = Deal::of_fill(terms, (sequence, entry.at), fill, fee_currency);
-        if voided.is_zero() {
-            self.book_deal((slot, share), place, &deal, number)?;
-            return Ok(Posting::Applied);
+        let target = Target { slot, share, instrument: number, turn };
+        if !voided.is_zero() {
+            return self.post_voided(&target, place, deal, voided);
         }
-        // A row that is taken back takes this with it.
+        self.book_deal(&target, place, &deal).map(|()| Posting::Applied)
+    }
+
+    /// Books what is left of a fill that was void, in whole or in part, before it came.
+    #[cold]
+    fn post_voided(
+        &mut self,
+        target: &Target,
+        place: Place,
+        deal: Deal<'_>,
+        voided: Amount,
+    ) -> Result<Posting, AppendError> {
+        let Some(terms) = self.instruments.at(target.instrument) else {
+            return Ok(Posting::Voided);
+        };
+        let is_whole = voided == deal.trade.quantity;
         let (amended, mut lots) = (Amended { voided, ..Amended::default() }, Vec::new());
         let deal = deal.amend(&amended, terms, &mut lots)?;
+        // A row that is taken back takes this with it.
         self.amended.insert(place, amended);
-        self.book_deal((slot, share), place, &deal, number)?;
-        Ok(if voided == fill.quantity { Posting::Voided } else { Posting::Applied })
+        self.book_deal(target, place, &deal)?;
+        Ok(if is_whole { Posting::Voided } else { Posting::Applied })
     }
 
     #[inline]
@@ -320,24 +346,44 @@ impl Books {
     #[inline]
     fn book_deal(
         &mut self,
-        (slot, share): (u32, Option<u32>),
+        target: &Target,
         place: Place,
         deal: &Deal<'_>,
-        instrument: u32,
     ) -> Result<(), AppendError> {
-        let opening = &deal.trade.opening;
-        let is_last = |number| self.slot(number).is_some_and(|slot| opening.age >= slot.track.last);
-        if is_last(slot) && share.is_none_or(is_last) {
-            self.book_last((slot, place), deal, instrument)?;
-            return match share {
-                Some(share) => self.book_last((share, place), deal, instrument),
-                None => Ok(()),
-            };
+        let is_last = |number| self.slot(number).is_some_and(|slot| target.turn >= slot.track.last);
+        if !is_last(target.slot) || !target.share.is_none_or(is_last) {
+            return self.book_late(target, place, deal);
         }
+        let traded = self.book_last(target.slot, target, place, deal)?;
+        let foreign = deal.fee_currency.map(|currency| (currency, deal.fee));
+        let own = if foreign.is_none() { deal.fee } else { Amount::ZERO };
+        let contract = self.instruments.at(target.instrument).map(Instrument::contract);
+        let moved = match self.slot(target.slot).zip(self.trail.booked.last()) {
+            Some((slot, booked)) if contract == Some(Contract::Spot) => {
+                Moved::by_trade(booked.holding(), &slot.state.holding).map_err(of("balance"))?
+            }
+            _ => Moved::by_contract(traded.realized, own),
+        };
+        self.settle(target.slot, &moved, foreign.as_slice(), target.instrument)?;
+        match target.share {
+            Some(share) => self.book_last(share, target, place, deal).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Books a deal where it belongs by time.
+    #[cold]
+    fn book_late(
+        &mut self,
+        target: &Target,
+        place: Place,
+        deal: &Deal<'_>,
+    ) -> Result<(), AppendError> {
+        let Birth { sequence, at, .. } = deal.trade.opening;
         // Both have it before either is derived again, since a transfer may tie them.
-        let slots = [Some(slot), share].into_iter().flatten();
+        let slots = [Some(target.slot), target.share].into_iter().flatten();
         for slot in slots.clone() {
-            self.add_op(slot, Op::Fill(place), instrument, (opening.sequence, opening.at));
+            self.add_op(slot, Op::Fill(place), target.instrument, (sequence, at));
         }
         self.rederive(slots)
     }
@@ -346,26 +392,22 @@ impl Books {
     #[inline]
     fn book_last(
         &mut self,
-        (number, place): (u32, Place),
+        number: u32,
+        target: &Target,
+        place: Place,
         deal: &Deal<'_>,
-        instrument: u32,
-    ) -> Result<(), AppendError> {
-        let Some(terms) = self.instruments.at(instrument) else { return Ok(()) };
-        let Some(slot) = self.slots.get_mut(index(number)) else { return Ok(()) };
+    ) -> Result<Traded, AppendError> {
+        let slot = self.slots.get_mut(index(number));
+        let Some((slot, terms)) = slot.zip(self.instruments.at(target.instrument)) else {
+            return Ok(Traded::default());
+        };
         self.trail.booked.push(Booked::before(number, slot));
-        let Birth { age, at, .. } = deal.trade.opening;
-        slot.track = Track { last: age, active: at.max(slot.track.active) };
+        let at = deal.trade.opening.at;
+        slot.track = Track { last: target.turn, active: at.max(slot.track.active) };
         slot.ops.push(Op::Fill(place));
-        let (before, is_share) = (slot.state.holding, slot.main.is_some());
+        let is_share = slot.main.is_some();
         let mut sink = Sink::of(&mut self.trail, number);
-        slot.state.deal((terms, is_share), deal, &mut sink)?;
-        if is_share {
-            return Ok(());
-        }
-        let moved = Moved::by_trade(&before, &slot.state.holding).map_err(of("balance"))?;
-        let other = deal.fee_currency.map(|currency| (currency, deal.fee));
-        let own = if other.is_none() { deal.fee } else { Amount::ZERO };
-        self.settle(number, &moved, Fees { own, others: other.as_slice() }, instrument)
+        slot.state.deal((terms, is_share), deal, &mut sink)
     }
 
     /// Puts an operation into the history of a slot, and tells whether it is the last one.

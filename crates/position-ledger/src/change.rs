@@ -71,6 +71,10 @@ impl Booked {
         let (holding, trades) = (slot.state.holding, slot.state.trades);
         Self { slot: number, holding, trades, track: slot.track, fee: None }
     }
+
+    pub(crate) const fn holding(&self) -> &Holding {
+        &self.holding
+    }
 }
 
 /// Everything that takes back what was booked since it was last cleared.

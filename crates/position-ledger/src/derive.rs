@@ -20,7 +20,7 @@ use crate::lots::Parts;
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::position::Figures;
 use crate::rules::Sequencing;
-use crate::settling::{self, Moved};
+use crate::settling::Moved;
 use crate::slots::{Deed, Op, What};
 use crate::state::{Birth, Holding, Sink, State, Trade, of};
 
@@ -97,12 +97,8 @@ impl Books {
             self.trail.push(Undo::State(number, Box::new(old)));
             if let (true, Some(instrument)) = (is_main, self.pair(pair).map(|pair| pair.instrument))
             {
-                let settlement = self.instruments.at(instrument).map(Instrument::settlement);
-                let is_own = |fee: &(&Currency, Amount)| Some(fee.0) == settlement;
-                let fees = fees.iter().map(|(currency, fee)| (currency, *fee));
-                let (own, others): (Vec<_>, Vec<_>) = fees.partition(is_own);
-                let own = own.first().map_or(Amount::ZERO, |(_, fee)| *fee);
-                self.settle(number, &moved, settling::Fees { own, others: &others }, instrument)?;
+                let fees: Vec<_> = fees.iter().map(|(currency, fee)| (currency, *fee)).collect();
+                self.settle(number, &moved, &fees, instrument)?;
             }
         }
         Ok(())

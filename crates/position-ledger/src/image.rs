@@ -24,7 +24,7 @@ use crate::pairs::Pair;
 use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Slot, Told};
 
 /// The form of an image; every change of what the books keep raises it, and the test `forms` keeps a fixture of it.
-const VERSION: u16 = 8;
+const VERSION: u16 = 9;
 
 /// What the books are made of, but for what follows from it; sorted where the books are not.
 #[derive(Serialize, Deserialize)]

@@ -37,7 +37,7 @@ pub struct Figures {
 
 impl Figures {
     pub(crate) const fn of(holding: &Holding) -> Self {
-        let Holding { quantity, open_cost, realized, cash_flow } = *holding;
+        let Holding { quantity, open_cost, realized, cash_flow, .. } = *holding;
         Self { quantity, open_cost, realized_gross: realized, cash_flow }
     }
 }
@@ -139,8 +139,11 @@ impl<'a> Position<'a> {
 
     /// Fees by currency, sorted; a currency without fees is not listed.
     pub fn fees(&self) -> Vec<(&'a Currency, Amount)> {
-        let paid = self.slot.state.fees.iter().filter(|(_, fee)| !fee.is_zero());
-        let mut fees: Vec<_> = paid.map(|(currency, amount)| (currency, *amount)).collect();
+        let state = &self.slot.state;
+        let own = (self.instrument.settlement(), state.holding.fees);
+        let others = state.fees.iter().map(|(currency, fee)| (currency, *fee));
+        let all = std::iter::once(own).chain(others);
+        let mut fees: Vec<_> = all.filter(|(_, fee)| !fee.is_zero()).collect();
         fees.sort_unstable();
         fees
     }

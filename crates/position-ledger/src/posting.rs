@@ -34,10 +34,15 @@ pub(crate) enum Posting {
     /// A bust whose fill is not known yet: it is remembered, no figure changed.
     Recorded,
     Duplicate,
-    Conflict(Difference),
+    /// Boxed, so that every other posting is a few bytes.
+    Conflict(Box<Difference>),
 }
 
 impl Posting {
+    pub(crate) fn conflict(difference: Difference) -> Self {
+        Self::Conflict(Box::new(difference))
+    }
+
     /// What the caller is told; `sequence` is that of the entry, if it was booked.
     pub(crate) fn outcome(self, sequence: u64) -> Outcome {
         match self {
@@ -45,7 +50,7 @@ impl Posting {
             Self::Voided => Outcome::Voided { sequence },
             Self::Recorded => Outcome::Recorded { sequence },
             Self::Duplicate => Outcome::Duplicate,
-            Self::Conflict(difference) => Outcome::Conflict(difference),
+            Self::Conflict(difference) => Outcome::Conflict(*difference),
         }
     }
 
@@ -136,7 +141,7 @@ impl Books {
             return Ok(if *held == content {
                 Posting::Duplicate
             } else {
-                Posting::Conflict(Difference::new("id", &"another entry", &"this one"))
+                Posting::conflict(Difference::new("id", &"another entry", &"this one"))
             });
         }
         if let Fact::Acted(action) = fact
@@ -166,7 +171,7 @@ impl Books {
             return Some(if *held == fact_digest(&wide) {
                 Posting::Duplicate
             } else {
-                Posting::Conflict(Difference::new(
+                Posting::conflict(Difference::new(
                     "id",
                     &"another action for everyone",
                     &"this one",
@@ -184,7 +189,7 @@ impl Books {
         let known = accounts
             .any(|account| self.noted.contains_key(&note_key(&with(account, Reach::Account))));
         let difference = || Difference::new("reach", &"some accounts", &"everyone");
-        known.then(|| Posting::Conflict(difference()))
+        known.then(|| Posting::conflict(difference()))
     }
 
     fn post_fact(
@@ -423,7 +428,7 @@ impl Books {
             return Ok(if same {
                 Posting::Duplicate
             } else {
-                Posting::Conflict(Difference::new("order_id", &"another intent", &"this one"))
+                Posting::conflict(Difference::new("order_id", &"another intent", &"this one"))
             });
         }
         self.check_apart(entry)?;
@@ -472,7 +477,7 @@ impl Books {
                 Ok(Posting::Applied)
             }
             Step::Repeated => Ok(Posting::Duplicate),
-            Step::Differs(difference) => Ok(Posting::Conflict(difference)),
+            Step::Differs(difference) => Ok(Posting::conflict(difference)),
             Step::NotAllowed => Err(AppendError::Transition {
                 order_id,
                 from: order.status(),

@@ -15,17 +15,26 @@ use crate::state::{Holding, State, of};
 pub(crate) struct Moved {
     gain: Amount,
     income: Amount,
+    /// Fees in the settlement currency.
+    fees: Amount,
     cash: Amount,
     quantity: Amount,
 }
 
 impl Moved {
-    /// By a trade, which moves no income, and cash is all that flows.
+    /// By a trade in what is not delivered: of such a contract only profit and fees are money.
     #[inline]
+    pub(crate) const fn by_contract(gain: Amount, fees: Amount) -> Self {
+        let nothing = Amount::ZERO;
+        Self { gain, income: nothing, fees, cash: nothing, quantity: nothing }
+    }
+
+    /// By a trade, which moves no income, and cash is all that flows.
     pub(crate) fn by_trade(before: &Holding, after: &Holding) -> Result<Self, AmountError> {
         Ok(Self {
             gain: after.realized.checked_sub(before.realized)?,
             income: Amount::ZERO,
+            fees: after.fees.checked_sub(before.fees)?,
             cash: after.cash_flow.checked_sub(before.cash_flow)?,
             quantity: after.quantity.checked_sub(before.quantity)?,
         })
@@ -40,23 +49,14 @@ impl Moved {
     }
 }
 
-/// Fees of a position.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fees<'a> {
-    /// In the settlement currency.
-    pub(crate) own: Amount,
-    /// In other ones.
-    pub(crate) others: &'a [(&'a Currency, Amount)],
-}
-
 impl Books {
-    /// Moves the balances of an account by what a position moved, and by its fees.
+    /// Moves the balances of an account by what a position moved, and by its fees in other currencies.
     #[inline]
     pub(crate) fn settle(
         &mut self,
         number: u32,
         moved: &Moved,
-        fees: Fees<'_>,
+        fees: &[(&Currency, Amount)],
         instrument: u32,
     ) -> Result<(), AppendError> {
         let known = self.slot(number).and_then(|slot| slot.hints.settlement);
@@ -66,13 +66,13 @@ impl Books {
         };
         self.add_money(settlement, Part::RealizedGross, moved.gain)?;
         self.add_money(settlement, Part::Income, moved.income)?;
-        self.add_money(settlement, Part::Fees, fees.own)?;
-        if !fees.others.is_empty() {
-            self.settle_fees(number, fees.others)?;
+        self.add_money(settlement, Part::Fees, moved.fees)?;
+        if !fees.is_empty() {
+            self.settle_fees(number, fees)?;
         }
         let terms = self.instruments.at(instrument);
         if terms.is_some_and(|terms| terms.contract() == Contract::Spot) {
-            self.settle_spot((number, settlement), moved, fees.others, instrument)
+            self.settle_spot((number, settlement), moved, fees, instrument)
         } else {
             Ok(())
         }

@@ -28,6 +28,8 @@ pub(crate) struct Holding {
     pub(crate) realized: Amount,
     /// What selling brought minus what buying cost, without fees; what was carried in or out counts at its cost.
     pub(crate) cash_flow: Amount,
+    /// Fees in the settlement currency, paid positive.
+    pub(crate) fees: Amount,
 }
 
 /// All that follows from the history of a position, and can be derived from it again.
@@ -37,9 +39,10 @@ pub(crate) struct Holding {
 #[repr(C)]
 pub(crate) struct State {
     pub(crate) holding: Holding,
-    pub(crate) fees: Vec<(Currency, Amount)>,
     /// Trades that made it.
     pub(crate) trades: u64,
+    /// Fees in other currencies than that of settlement.
+    pub(crate) fees: Vec<(Currency, Amount)>,
     /// Empty at average cost.
     pub(crate) lots: Lots,
     /// Dividends.
@@ -196,20 +199,31 @@ impl State {
         if terms.is_in_kind(currency) && !fee.is_zero() {
             self.shrink(terms, (fee, opening), false, sink)?;
         }
-        self.charge(currency, fee, sink)
+        self.charge(Some(currency).filter(|currency| *currency != terms.settlement()), fee, sink)
     }
 
-    /// Adds a fee to those of its currency.
+    /// Adds a fee to those of its currency; none is that of settlement.
     #[inline]
     pub(crate) fn charge(
+        &mut self,
+        currency: Option<&Currency>,
+        fee: Amount,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), AppendError> {
+        let Some(currency) = currency else {
+            let sum = self.holding.fees.checked_add(fee).map_err(of("fee"))?;
+            self.holding.fees = sum;
+            return Ok(());
+        };
+        if fee.is_zero() { Ok(()) } else { self.charge_other(currency, fee, sink) }
+    }
+
+    fn charge_other(
         &mut self,
         currency: &Currency,
         fee: Amount,
         sink: &mut Sink<'_>,
     ) -> Result<(), AppendError> {
-        if fee.is_zero() {
-            return Ok(());
-        }
         let found = self.fees.iter_mut().enumerate().find(|(_, (held, _))| held == currency);
         let Some((place, (_, held))) = found else {
             self.fees.push((currency.clone(), fee));
@@ -366,7 +380,7 @@ impl State {
 
     /// `realized - side * open_cost = cash_flow`, for inverse contracts with a plus: nothing created or lost money.
     pub(crate) fn is_conserved(&self, terms: &Instrument) -> bool {
-        let Holding { quantity, open_cost, realized, cash_flow } = self.holding;
+        let Holding { quantity, open_cost, realized, cash_flow, .. } = self.holding;
         let signed = if quantity.is_negative() { open_cost.negated() } else { open_cost };
         let signed = if terms.is_inverse() { signed.negated() } else { signed };
         let flat = quantity.is_zero() && !open_cost.is_zero();
@@ -389,8 +403,19 @@ impl State {
         let cost = self.holding.open_cost.checked_add(value).map_err(of("position"))?;
         self.holding.open_cost = cost;
         if terms.method() == Method::Average {
-            return Ok(());
+            Ok(())
+        } else {
+            self.open_lot(terms, (quantity, value), trade, sink)
         }
+    }
+
+    fn open_lot(
+        &mut self,
+        terms: &Instrument,
+        (quantity, value): (Amount, Amount),
+        trade: &Trade<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), AppendError> {
         // A lot is ranked by its price; by what it really cost per unit where the venue states that.
         let price = if trade.value.is_some() || !trade.base_fee.is_zero() {
             let net = quantity.checked_sub(trade.side.signed(trade.base_fee));
