@@ -13,7 +13,7 @@
 //! | `circuit_breaker_probes_in_flight` | gauge | |
 //! | `circuit_breaker_open_seconds` | gauge: the rest of the open time | |
 //! | `circuit_breaker_registry_keys` | gauge | |
-//! | `circuit_breaker_registry_keys_total` | counter | `outcome`: evicted, rejected |
+//! | `circuit_breaker_registry_keys_total` | counter | `outcome`: evicted, rejected, `would_reject` |
 //! | `bulkhead_calls` | gauge | `state`: running, waiting |
 //! | `bulkhead_calls_total` | counter | `outcome`: waited, full, `timed_out` |
 //!
@@ -119,7 +119,12 @@ where
     let occupancy = registry.occupancy();
     let live = u32::try_from(occupancy.live).unwrap_or(u32::MAX);
     gauge!("circuit_breaker_registry_keys", "registry" => name.to_owned()).set(live);
-    for (outcome, total) in [("evicted", occupancy.evicted), ("rejected", occupancy.rejected)] {
+    let totals = [
+        ("evicted", occupancy.evicted),
+        ("rejected", occupancy.rejected),
+        ("would_reject", occupancy.would_reject),
+    ];
+    for (outcome, total) in totals {
         let labels = [("registry", name.to_owned()), ("outcome", outcome.to_owned())];
         counter!("circuit_breaker_registry_keys_total", &labels).absolute(total);
     }

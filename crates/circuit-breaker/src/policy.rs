@@ -358,6 +358,7 @@ impl Policy {
     ///
     /// What would be rejected is admitted, counted in
     /// [`Totals::would_reject`](crate::Totals::would_reject), and its result does not judge.
+    /// A full [`Registry`](crate::Registry) does the same.
     #[must_use]
     pub const fn with_dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;

@@ -1,15 +1,21 @@
+mod slots;
+
 use std::{
     collections::HashMap,
     fmt,
     hash::Hash,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
-use crate::{Breaker, Event, Permit, Policy, PolicyError, Rejection, policy_error};
+use self::slots::Slots;
+use crate::{
+    Breaker, Event, Permit, Policy, PolicyError, Rejection, breaker::Rank, permit::Ticket,
+    policy_error,
+};
 
 /// A breaker for each key, made when the key is first asked for; at most so many.
 ///
@@ -48,6 +54,7 @@ pub struct Registry<K> {
     policies: Vec<Special<K>>,
     listener: Option<Listener<K>>,
     rejected: AtomicU64,
+    would_reject: AtomicU64,
     slots: RwLock<Slots<K>>,
 }
 
@@ -55,25 +62,6 @@ pub struct Registry<K> {
 type Special<K> = (Matches<K>, Arc<Policy>);
 type Matches<K> = Box<dyn Fn(&K) -> bool + Send + Sync>;
 type Listener<K> = Arc<dyn Fn(&K, &Breaker, &Event) + Send + Sync>;
-
-struct Slots<K> {
-    /// Of keys that have none of their own.
-    policy: Arc<Policy>,
-    /// In the order of their making, but for those that took another's place.
-    list: Vec<Slot<K>>,
-    places: HashMap<K, usize>,
-    /// Where the search for a breaker to evict goes on.
-    hand: usize,
-    made: u64,
-    evicted: u64,
-}
-
-struct Slot<K> {
-    key: K,
-    breaker: Breaker,
-    /// Asked for since the hand last passed.
-    touched: AtomicBool,
-}
 
 /// How a registry is doing; the first number is a gauge, the others only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +73,8 @@ pub struct Occupancy {
     pub evicted: u64,
     /// Calls that were rejected because no breaker could be forgotten.
     pub rejected: u64,
+    /// Calls that passed all the same, by a dry run or their priority.
+    pub would_reject: u64,
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
@@ -103,6 +93,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             policies: Vec::new(),
             listener: None,
             rejected: AtomicU64::new(0),
+            would_reject: AtomicU64::new(0),
             slots: RwLock::new(slots),
         })
     }
@@ -147,8 +138,12 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
     /// # Errors
     /// The registry is full of breakers that must not be forgotten.
     pub fn breaker(&self, key: &K, now: impl FnOnce() -> Instant) -> Result<Breaker, Rejection> {
+        self.found_or_made(key, now).ok_or_else(|| self.full())
+    }
+
+    fn found_or_made(&self, key: &K, now: impl FnOnce() -> Instant) -> Option<Breaker> {
         if let Some(breaker) = self.find(key) {
-            return Ok(breaker);
+            return Some(breaker);
         }
         // This is the caller's code, which must not run under the lock.
         let own = self.own_policy(key);
@@ -233,7 +228,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         breaker: Breaker,
         now: impl FnOnce() -> Instant,
     ) -> Result<Breaker, Rejection> {
-        self.place(key, now, |_, _| breaker)
+        self.place(key, now, |_, _| breaker).ok_or_else(|| self.full())
     }
 
     /// The breaker of a key, or the one that `make` gives it; the time is read without the lock.
@@ -242,13 +237,13 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         key: &K,
         now: impl FnOnce() -> Instant,
         make: impl FnOnce(&Arc<Policy>, u32) -> Breaker,
-    ) -> Result<Breaker, Rejection> {
+    ) -> Option<Breaker> {
         let (mut now, mut moment) = (Some(now), None);
         let (mut slots, place) = loop {
             let mut slots = self.write();
             // Somebody else may have made it between the two locks.
             if let Some(place) = slots.places.get(key) {
-                return Ok(slots.list[*place].breaker.clone());
+                return Some(slots.list[*place].breaker.clone());
             }
             if slots.list.len() < self.keys_max {
                 let place = slots.list.len();
@@ -259,25 +254,59 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
                 moment = Some(now());
                 continue;
             }
-            let Some(place) = moment.and_then(|moment| slots.evict(moment)) else {
-                drop(slots);
-                self.rejected.fetch_add(1, Ordering::Relaxed);
-                return Err(Rejection::REGISTRY_FULL);
-            };
+            let place = moment.and_then(|moment| slots.evict(moment))?;
             break (slots, place);
         };
         let number = u32::try_from(slots.made).unwrap_or(u32::MAX);
         let breaker = self.observed(key, make(&slots.policy, number));
         slots.put(place, key.clone(), breaker.clone());
-        Ok(breaker)
+        Some(breaker)
+    }
+
+    fn full(&self) -> Rejection {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Rejection::REGISTRY_FULL
     }
 
     /// Asks the breaker of a key to make one call; see [`Breaker::admit`].
     ///
+    /// A key whose policy is a [dry run](Policy::with_dry_run) is not rejected where the registry
+    /// is full either: its call passes and does not judge.
+    ///
     /// # Errors
     /// The call is not admitted, by the breaker or because the registry is full.
     pub fn admit(&self, key: &K, now: impl Fn() -> Instant) -> Result<Permit, Rejection> {
-        self.breaker(key, &now)?.admit_owned(now)
+        match self.found_or_made(key, &now) {
+            Some(breaker) => breaker.admit_owned(now),
+            None => self.exempt(key, |policy| policy.dry_run).ok_or_else(|| self.full()),
+        }
+    }
+
+    /// Asks to make one call that must pass while others are kept back; see
+    /// [`Breaker::admit_priority`].
+    ///
+    /// It passes where the registry is full, too, and does not judge.
+    ///
+    /// # Errors
+    /// The breaker of the key is forced open.
+    pub fn admit_priority(&self, key: &K, now: impl Fn() -> Instant) -> Result<Permit, Rejection> {
+        match self.found_or_made(key, &now) {
+            Some(breaker) => {
+                let ticket = breaker.ticket(Rank::Priority, now)?;
+                Ok(Permit::new(breaker, ticket))
+            }
+            None => self.exempt(key, |_| true).ok_or_else(|| self.full()),
+        }
+    }
+
+    /// A permit of a breaker that nobody keeps, for a call that a full registry does not stop.
+    fn exempt(&self, key: &K, is_exempt: impl FnOnce(&Policy) -> bool) -> Option<Permit> {
+        let own = self.own_policy(key).cloned();
+        let policy = own.unwrap_or_else(|| Arc::clone(&self.read().policy));
+        is_exempt(&policy).then(|| {
+            self.would_reject.fetch_add(1, Ordering::Relaxed);
+            Permit::new(Breaker::keyed(policy, self.start, 0), Ticket::SPENT)
+        })
     }
 
     /// The breaker of a key that has one; looking makes none.
@@ -299,6 +328,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             live: slots.list.len(),
             evicted: slots.evicted,
             rejected: self.rejected.load(Ordering::Relaxed),
+            would_reject: self.would_reject.load(Ordering::Relaxed),
         }
     }
 
@@ -334,39 +364,6 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
 
     fn write(&self) -> RwLockWriteGuard<'_, Slots<K>> {
         self.slots.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<K: Eq + Hash> Slots<K> {
-    /// The place of a breaker that nobody would miss, if there is one.
-    ///
-    /// The hand goes around at most twice: first it passes those that were asked for lately.
-    fn evict(&mut self, now: Instant) -> Option<usize> {
-        for _ in 0..2 * self.list.len() {
-            let place = self.hand;
-            self.hand = (place + 1) % self.list.len();
-            let slot = &self.list[place];
-            if slot.breaker.is_disposable(now) && !slot.touched.swap(false, Ordering::Relaxed) {
-                self.evicted += 1;
-                return Some(place);
-            }
-        }
-        None
-    }
-
-    fn put(&mut self, place: usize, key: K, breaker: Breaker)
-    where
-        K: Clone,
-    {
-        let slot = Slot { key: key.clone(), breaker, touched: AtomicBool::new(true) };
-        if place == self.list.len() {
-            self.list.push(slot);
-        } else {
-            let old = std::mem::replace(&mut self.list[place], slot);
-            self.places.remove(&old.key);
-        }
-        self.places.insert(key, place);
-        self.made += 1;
     }
 }
 

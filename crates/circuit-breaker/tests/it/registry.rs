@@ -177,6 +177,49 @@ fn breakers_of_one_policy_do_not_probe_together() {
 }
 
 #[test]
+fn a_dry_run_is_not_rejected_by_a_full_registry() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(1, policy(1).with_dry_run(true)).unwrap();
+    let registry = registry.with_policy_for(|key| *key == "strict", policy(1)).unwrap();
+    registry.admit(&"open", now).unwrap().failure(now);
+    for _ in 0..2 {
+        let permit = registry.admit(&"new", now).unwrap();
+        assert!(permit.is_exempt());
+        permit.failure(now);
+    }
+    assert_eq!(registry.breaker(&"new", now).unwrap_err().reason, Reason::RegistryFull);
+    assert_eq!(registry.admit(&"strict", now).unwrap_err().reason, Reason::RegistryFull);
+    let occupancy = registry.occupancy();
+    assert_eq!((occupancy.live, occupancy.rejected, occupancy.would_reject), (1, 2, 2));
+
+    registry.reconfigure(policy(1)).unwrap();
+    assert_eq!(registry.admit(&"new", now).unwrap_err().reason, Reason::RegistryFull);
+}
+
+#[test]
+fn what_must_pass_passes_a_full_registry() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Registry::new(1, policy(1)).unwrap();
+    registry.admit(&"venue", now).unwrap().failure(now);
+    assert!(registry.admit(&"venue", now).is_err());
+    for key in ["venue", "other"] {
+        let permit = registry.admit_priority(&key, now).unwrap();
+        assert!(permit.is_exempt());
+        permit.failure(now);
+    }
+    assert_eq!(registry.peek(&"venue").unwrap().totals().prioritized, 1);
+    assert_eq!((registry.occupancy().rejected, registry.occupancy().would_reject), (0, 1));
+    registry.peek(&"venue").unwrap().force_open();
+    assert_eq!(registry.admit_priority(&"venue", now).unwrap_err().reason, Reason::ForcedOpen);
+
+    registry.peek(&"venue").unwrap().reset();
+    registry.admit_priority(&"other", now).unwrap().failure(now);
+    assert_eq!(registry.peek(&"other").unwrap().state(), State::Open, "an ordinary call");
+}
+
+#[test]
 fn a_reconfiguration_reaches_every_key_without_a_policy_of_its_own() {
     let clock = clock();
     let now = || clock.instant();
