@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use backstop_clock::Timestamp;
 
-use crate::action::Split;
 use crate::amount::Amount;
 use crate::archive::Place;
 use crate::booking::{Deal, key};
@@ -16,12 +15,12 @@ use crate::change::{Undo, index};
 use crate::error::{AmountError, AppendError, Invalid};
 use crate::fill::{Legs, Side, TradeId};
 use crate::instrument::Instrument;
-use crate::lots::Parts;
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::position::Figures;
 use crate::rules::Sequencing;
 use crate::settling::Moved;
 use crate::slots::{Deed, Op, What};
+use crate::splitting::run_split;
 use crate::state::{Birth, Holding, Sink, State, Trade, of};
 
 /// One step in the history of a position.
@@ -64,7 +63,7 @@ pub(crate) struct Seen {
 type Fees = Vec<(Currency, Amount)>;
 
 /// States under derivation, by slot.
-type States = Vec<(u32, State)>;
+pub(crate) type States = Vec<(u32, State)>;
 
 impl Books {
     /// Makes positions, and those that are tied to them, anew from their histories: what is tied together once.
@@ -388,12 +387,12 @@ impl Books {
     }
 }
 
-fn state_of(states: &mut States, slot: u32) -> Result<&mut State, AppendError> {
+pub(crate) fn state_of(states: &mut States, slot: u32) -> Result<&mut State, AppendError> {
     let found = states.iter_mut().find(|(number, _)| *number == slot);
     found.map(|(_, state)| state).ok_or(AppendError::Full)
 }
 
-const fn birth<'a>(terms: &Instrument, deed: &Deed) -> Birth<'a> {
+pub(crate) const fn birth<'a>(terms: &Instrument, deed: &Deed) -> Birth<'a> {
     let (sequence, at) = (deed.sequence, deed.at);
     Birth { sequence, at, trade_id: None, age: key(terms, sequence, at) }
 }
@@ -432,37 +431,6 @@ fn deliver(
     let (value, base_fee, lots) = (None, Amount::ZERO, None);
     let trade = Trade { side, quantity, price, value, base_fee, lots, opening };
     state_of(states, to)?.trade((target, false), &trade, &mut Sink::none()).map(drop)
-}
-
-/// Splits a position and its shares; what is paid for fractions is that of the position.
-///
-/// Each share has its part of that, in proportion to what it holds: they still add up, in quantity and in cash.
-fn run_split(
-    states: &mut States,
-    (terms, ends): (&Instrument, &[u32]),
-    deed: &Deed,
-    split: &Split,
-) -> Result<(), AppendError> {
-    let (opening, ratio) = (birth(terms, deed), (split.new, split.old));
-    let Some((main, shares)) = ends.split_first() else { return Ok(()) };
-    let whole = state_of(states, *main)?.split(terms, &mut Parts::of(ratio), ratio)?;
-    let mut scaled = Parts::of(ratio);
-    for share in shares {
-        state_of(states, *share)?.split(terms, &mut scaled, ratio)?;
-    }
-    let Some(in_lieu) = split.in_lieu else { return Ok(()) };
-    let beyond = whole.remainder(in_lieu.whole);
-    if beyond.is_zero() {
-        return Ok(());
-    }
-    state_of(states, *main)?.cash_out(terms, (beyond, in_lieu.price), opening)?;
-    let mut cashed = Parts::of((beyond, whole));
-    for share in shares {
-        let state = state_of(states, *share)?;
-        let part = cashed.next(state.holding.quantity).map_err(of("quantity"))?;
-        state.cash_out(terms, (part, in_lieu.price), opening)?;
-    }
-    Ok(())
 }
 
 /// What a deed does to one position.

@@ -121,6 +121,7 @@ mod amending;
 mod settling;
 mod deeds;
 mod derive;
+mod splitting;
 mod change;
 mod rates;
 mod profit;

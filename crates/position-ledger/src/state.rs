@@ -253,7 +253,7 @@ impl State {
         Ok((held, self.trade((terms, false), &trade, &mut Sink::none())?))
     }
 
-    /// Scales the quantity by `new / old`, as the next of its parts, and gives what it is then.
+    /// Scales the quantity, as the next of its parts, and the prices of lots by `old / new`.
     ///
     /// Of what becomes less than a unit nothing is left, and its cost is lost.
     pub(crate) fn split(
@@ -261,34 +261,33 @@ impl State {
         terms: &Instrument,
         parts: &mut Parts,
         (new, old): (Amount, Amount),
-    ) -> Result<Amount, AppendError> {
+    ) -> Result<(), AppendError> {
         let held = self.holding.quantity;
         let quantity = parts.next(held).map_err(of("quantity"))?;
         self.holding.quantity = quantity;
         if quantity.is_zero() && !held.is_zero() {
             self.lose(terms, held).map_err(of("position"))?;
             self.lots.clear(&mut Sink::none());
-            return Ok(quantity);
+            return Ok(());
         }
         let scaled = Parts::of((quantity.abs(), held.abs()));
-        self.lots.scale(scaled, (new, old)).map_err(of("quantity"))?;
-        Ok(quantity)
+        self.lots.scale(scaled, (new, old)).map_err(of("quantity"))
     }
 
-    /// Closes a signed part of the position for cash, after a split.
+    /// Closes a signed part of the position for what it is worth, in a split.
     pub(crate) fn cash_out(
         &mut self,
         terms: &Instrument,
-        (part, price): (Amount, Amount),
+        (part, worth): (Amount, Result<Amount, AmountError>),
         opening: Birth<'_>,
     ) -> Result<(), AppendError> {
         if part.is_zero() {
             return Ok(());
         }
         let side = if part.is_positive() { Side::Sell } else { Side::Buy };
-        let quantity = part.abs();
-        let value = terms.value(quantity, price).map_err(of("cash_in_lieu"))?;
-        let (value, base_fee) = (Some(value), Amount::ZERO);
+        let value = Some(worth.map_err(of("cash_in_lieu"))?);
+        // All of it closes, so no lot is opened that would have a price.
+        let (quantity, price, base_fee) = (part.abs(), Amount::ZERO, Amount::ZERO);
         let trade = Trade { side, quantity, price, value, base_fee, lots: None, opening };
         let before = self.holding.cash_flow;
         self.trade((terms, false), &trade, &mut Sink::none())?;

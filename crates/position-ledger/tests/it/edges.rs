@@ -282,22 +282,28 @@ fn no_lot_falls_below_zero_in_a_split() {
 
 #[test]
 fn fractions_of_shares_are_paid_in_proportion() {
-    let mut ledger = ledger_of([make("X")]);
-    let mut desk = Desk::default();
-    for (trade, quantity, strategy) in [("t1", "3", "fast"), ("t2", "4.5", "slow")] {
-        let entry = desk.entry(Fact::Filled(on("X", fill(trade, quantity, "10"))));
-        let entry = entry.with_strategy(Strategy::new(strategy).unwrap());
-        assert!(append(&mut ledger, &entry).is_ok());
+    // 3.75 are held, and 0.75 of it are paid: a fifth of each share; or a third beyond 3, for 30 a whole one.
+    for (held, old, expected, paid) in [
+        (["3", "4.5"], "2", ["3", "60", "7.5"], ["9", "13.5"]),
+        (["4", "6"], "3", ["3", "90", "0"], ["4", "6"]),
+    ] {
+        let mut ledger = ledger_of([make("X")]);
+        let mut desk = Desk::default();
+        for (quantity, strategy) in held.into_iter().zip(["fast", "slow"]) {
+            let entry = desk.entry(Fact::Filled(on("X", fill(strategy, quantity, "10"))));
+            let entry = entry.with_strategy(Strategy::new(strategy).unwrap());
+            assert!(append(&mut ledger, &entry).is_ok());
+        }
+        let in_lieu = Some(CashInLieu { whole: Amount::ONE, price: amount("30") });
+        apply(&mut ledger, &mut desk, act("s", "X", Reach::Everyone, split("1", old, in_lieu)));
+        assert_eq!(figures(&ledger, &account(), "X"), expected.map(amount));
+        let shares = ledger.books().shares();
+        let shares: Vec<_> =
+            shares.iter().map(|share| (share.quantity(), share.cash_in_lieu())).collect();
+        let expected = [("1.2", paid[0]), ("1.8", paid[1])];
+        assert_eq!(shares, expected.map(|(quantity, paid)| (amount(quantity), amount(paid))));
+        ledger.books().check_conservation().unwrap();
     }
-    let in_lieu = Some(CashInLieu { whole: Amount::ONE, price: amount("30") });
-    apply(&mut ledger, &mut desk, act("s", "X", Reach::Everyone, split("1", "2", in_lieu)));
-    // 3.75 are held, and 0.75 of it are paid: a fifth of each share.
-    assert_eq!(figures(&ledger, &account(), "X"), ["3", "60", "7.5"].map(amount));
-    let shares = ledger.books().shares();
-    let shares: Vec<_> =
-        shares.iter().map(|share| (share.quantity(), share.cash_in_lieu())).collect();
-    let expected = [("1.2", "9"), ("1.8", "13.5")];
-    assert_eq!(shares, expected.map(|(quantity, paid)| (amount(quantity), amount(paid))));
 }
 
 #[test]
