@@ -74,16 +74,17 @@ impl<B: Borrow<Breaker>> Permit<B> {
         Self { breaker, ticket, is_mute: thread::panicking() }
     }
 
-    /// One that is dropped without a verdict whatever the thread does.
-    ///
-    /// For who [watches](Self::watch) every part of the call: a panic that drops it otherwise is
-    /// that of another call in the same task.
+    /// One that is [mute](Self::mute) from the start.
+    #[cfg(feature = "tower")]
     #[inline]
     pub(crate) const fn watched(breaker: B, ticket: Ticket) -> Self {
         Self { breaker, ticket, is_mute: true }
     }
 
-    /// Makes it one that is [watched](Self::watched) from here on.
+    /// Makes it one that is dropped without a verdict whatever the thread does.
+    ///
+    /// For who [watches](Self::watch) every part of the call: a panic that drops it otherwise is
+    /// that of another call in the same task.
     #[inline]
     pub(crate) const fn mute(&mut self) {
         self.is_mute = true;
