@@ -13,6 +13,7 @@ use crate::{
     consume::Consume,
     host::{Host, Stop},
     proof::{self, Evidence},
+    redrive::symbol_of,
     report::{DeadLetters, OpenLetter, Report},
     startup::Began,
     venue::Audit,
@@ -143,6 +144,7 @@ async fn open_letters<D: DeadLetterStore>(consume: &Consume<D>) -> Result<Vec<Op
         let listing = consume.letters().list(&filter, Page::first(LISTED_MAX)).await?;
         open.extend(listing.letters.iter().map(|letter| OpenLetter {
             id: letter.id().to_string(),
+            symbol: symbol_of(letter),
             state: letter.state().name().to_owned(),
             reason: letter.reason().name().to_owned(),
         }));

@@ -180,7 +180,16 @@ impl<D: DeadLetterStore> Consume<D> {
                 continue;
             }
             self.host.count_manual();
-            let text = format!("a letter of {symbol:?} and all behind it wait for a human");
+            let text = match instrument {
+                Some(id) => format!(
+                    "a letter of {id} and all behind it wait for a human; {id} is set apart until \
+                     `release --instrument {id}`"
+                ),
+                None => format!(
+                    "a letter of {symbol:?}, which is not traded here, and all behind it wait for a \
+                     human: `release --letter ID` or `discard --letter ID`, then `lift`"
+                ),
+            };
             self.host.meet(Trouble::LettersWait, instrument, text);
         }
         self.quarantined = waiting.quarantined;

@@ -19,6 +19,7 @@ use crate::{
     chance::Chance,
     http_venue::HttpVenue,
     proof,
+    redrive::symbol_of,
     runtime::SimClock,
     setup::{self, Folder, Stores, VENUE_FILE},
     venue::{Audit, Venue},
@@ -72,10 +73,11 @@ pub fn letters(look: &Look) -> anyhow::Result<Seen> {
             let message = letter.message();
             writeln!(
                 text,
-                "{} {}/{} {} {} attempts {} replays {} {}",
+                "{} {}/{} of {:?} {} {} attempts {} replays {} {}",
                 letter.id(),
                 message.stream,
                 message.position,
+                symbol_of(letter),
                 letter.state().name(),
                 letter.reason().name(),
                 letter.attempts().count(),

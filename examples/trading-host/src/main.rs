@@ -8,6 +8,7 @@ use std::{
 };
 
 use backstop_clock::{Clock, SystemClock, Timestamp};
+use backstop_dlq::LetterId;
 use backstop_position_ledger::pnl::{Kind, Query};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
@@ -21,9 +22,10 @@ use trading_host::{
     host::{BrokenOff, Controls},
     inspect,
     letters::Committing,
-    operator::{Operator, Released},
+    operator::{Decided, Operator, Reason, Released},
     order::Absence,
     recon::Repair,
+    redrive::symbol_of,
     serve,
     setup::{self, Request},
     snapshots::Publishing,
@@ -61,8 +63,10 @@ enum Command {
     Lift(LiftArgs),
     /// Set an instrument apart: the next run books and sends nothing of it
     Isolate(ApartArgs),
-    /// Release an instrument that was set apart, and replay the letters that waited for it
-    Release(ApartArgs),
+    /// Release an instrument that was set apart, or one letter; the next run replays what waited
+    Release(ReleaseArgs),
+    /// Give up one letter that is open; a trade that only it told of is found by comparison
+    Discard(DiscardArgs),
 }
 
 #[derive(Debug, Args)]
@@ -192,7 +196,7 @@ struct LiftArgs {
     data_dir: PathBuf,
     /// What was found, in words; kept beside the halt
     #[arg(long, value_name = "WORDS")]
-    reason: String,
+    reason: Reason,
 }
 
 #[derive(Debug, Args)]
@@ -204,7 +208,34 @@ struct ApartArgs {
     instrument: String,
     /// What was found, in words; kept in the journal
     #[arg(long, value_name = "WORDS")]
-    reason: String,
+    reason: Reason,
+}
+
+#[derive(Debug, Args)]
+struct ReleaseArgs {
+    #[command(flatten)]
+    at: KeptRun,
+    /// The symbol of an instrument that is set apart, with all letters of it
+    #[arg(long, value_name = "SYMBOL", required_unless_present = "letter")]
+    instrument: Option<String>,
+    /// One letter that waits for a human, whatever instrument it names; `letters` lists the ids
+    #[arg(long, value_name = "ID", conflicts_with = "instrument")]
+    letter: Option<LetterId>,
+    /// What was found, in words; kept in the journal, and beside the letters
+    #[arg(long, value_name = "WORDS")]
+    reason: Reason,
+}
+
+#[derive(Debug, Args)]
+struct DiscardArgs {
+    #[command(flatten)]
+    at: KeptRun,
+    /// The letter; `letters` lists the ids
+    #[arg(long, value_name = "ID")]
+    letter: LetterId,
+    /// What was found, in words; kept beside the letter
+    #[arg(long, value_name = "WORDS")]
+    reason: Reason,
 }
 
 fn main() -> ExitCode {
@@ -258,6 +289,7 @@ fn execute(command: Option<Command>) -> anyhow::Result<ExitCode> {
         Some(Command::Lift(args)) => lift(&args),
         Some(Command::Isolate(args)) => isolate(&args),
         Some(Command::Release(args)) => release(&args),
+        Some(Command::Discard(args)) => discard(&args),
         Some(Command::Reconcile(args)) => {
             let look = inspect::Look::at(&args.at.data_dir, args.at.market.as_deref())?;
             let seen = inspect::reconcile(&look, args.venue.as_deref())?;
@@ -322,7 +354,7 @@ fn history(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
 
 fn lift(args: &LiftArgs) -> anyhow::Result<ExitCode> {
     let (_folder, db) = setup::write_into(&args.data_dir)?;
-    let lifted = SqliteHalts::open(&db)?.lift(SystemClock.now(), &args.reason)?;
+    let lifted = SqliteHalts::open(&db)?.lift(SystemClock.now(), &args.reason.to_string())?;
     let text = match &lifted {
         Some(halt) => format!("lifted the halt of {}: {}", utc(halt.at), halt.reason),
         None => "no halt stands".to_owned(),
@@ -332,7 +364,7 @@ fn lift(args: &LiftArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn isolate(args: &ApartArgs) -> anyhow::Result<ExitCode> {
-    let before = operator(args)?.isolate(&args.reason)?;
+    let before = operator(&args.at)?.isolate(&args.instrument, &args.reason)?;
     let text = before.as_ref().map_or_else(
         || format!("set {} apart", args.instrument),
         |since| {
@@ -343,23 +375,40 @@ fn isolate(args: &ApartArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(before.is_some())))
 }
 
-fn release(args: &ApartArgs) -> anyhow::Result<ExitCode> {
-    let released = operator(args)?.release(&args.reason)?;
+fn release(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
+    if let Some(id) = args.letter {
+        let Decided { letter, isolation } = operator(&args.at)?.release_letter(id, &args.reason)?;
+        let symbol = symbol_of(&letter);
+        let then = match isolation {
+            None => "the next run replays it".to_owned(),
+            Some(_) => format!("it waits until {symbol} is released"),
+        };
+        say(&format!("released letter {id} of {symbol:?}; {then}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let symbol = args.instrument.as_deref().unwrap_or_default();
+    let released = operator(&args.at)?.release(symbol, &args.reason)?;
     let text = match &released {
         Some(Released { isolation, letters }) => format!(
-            "released {}, set apart since {}: {}; {letters} letters are replayed",
-            args.instrument,
+            "released {symbol}, set apart since {}: {}; letters that the next run replays: {letters}",
             utc(isolation.at),
             isolation.reason
         ),
-        None => format!("{} is not set apart", args.instrument),
+        None => format!("{symbol} is not set apart"),
     };
     say(&text)?;
     Ok(ExitCode::from(u8::from(released.is_none())))
 }
 
-fn operator(args: &ApartArgs) -> anyhow::Result<Operator> {
-    Operator::at(&args.at.data_dir, args.at.market.as_deref(), &args.instrument)
+fn discard(args: &DiscardArgs) -> anyhow::Result<ExitCode> {
+    let Decided { letter, .. } = operator(&args.at)?.discard_letter(args.letter, &args.reason)?;
+    let symbol = symbol_of(&letter);
+    say(&format!("discarded letter {} of {symbol:?}; nothing is booked from it", letter.id()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn operator(at: &KeptRun) -> anyhow::Result<Operator> {
+    Operator::at(&at.data_dir, at.market.as_deref())
 }
 
 fn controls(broken: Option<Rule>) -> Controls {

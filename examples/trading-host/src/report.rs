@@ -128,6 +128,8 @@ pub struct DeadLetters {
 pub struct OpenLetter {
     /// Its id.
     pub id: String,
+    /// The instrument that it names.
+    pub symbol: String,
     /// How it stands.
     pub state: String,
     /// Why it was put.
@@ -261,8 +263,8 @@ impl fmt::Display for Report {
         for alert in &self.last_alerts {
             writeln!(f, "alert           {alert}")?;
         }
-        for OpenLetter { id, state, reason } in &self.open_letters {
-            writeln!(f, "open letter     {id} {state} {reason}")?;
+        for OpenLetter { id, symbol, state, reason } in &self.open_letters {
+            writeln!(f, "open letter     {id} of {symbol:?} {state} {reason}")?;
         }
         if let Some(reason) = &self.halted {
             writeln!(f, "halted          {reason}")?;

@@ -43,6 +43,7 @@ fn help_explains_itself() {
         "lift",
         "isolate",
         "release",
+        "discard",
     ];
     for word in commands {
         assert!(out.lines().any(|line| line.trim_start().starts_with(word)), "{word}: {out}");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, rc::Rc, time::Duration};
 
 use backstop_clock::Timestamp;
 use backstop_dlq::{
-    DeadLetterStore as _, Letter, Message, Reason, SqliteStore, State,
+    DeadLetterStore as _, Letter, LetterId, Message, Reason, SqliteStore, State,
     history::{Attempts, Settlement},
 };
 use backstop_position_ledger::{
@@ -15,14 +15,19 @@ use backstop_position_ledger::{
 use backstop_storage::Database;
 use rust_decimal::Decimal;
 use serde_json::Value;
+use tempfile::TempDir;
 use trading_host::{
-    events::STREAM, host::run as run_host, operator::Operator, setup::DATABASE, strategy::Style,
+    events::STREAM,
+    host::run as run_host,
+    operator::{self, Operator},
+    setup::DATABASE,
+    strategy::Style,
 };
 
 use crate::{
     command_line::{host, run, told},
     proof::Doctored,
-    stage::{Ending, Fate, START, Set, Stage, at, broken, january},
+    stage::{Ending, Fate, START, Set, Stage, at, broken, contents, january},
 };
 
 /// Holds two instruments, rests in the book of the first, and wants more of both at 400 s.
@@ -144,32 +149,142 @@ fn an_order_that_was_sent_for_it_all_the_same_is_found() {
     assert!(broken(&report).contains(&"nothing_sent_while_apart"), "{:?}", broken(&report));
 }
 
+/// The folder of a killed run in which a letter of a symbol waits for a human.
+fn with_a_quarantined_letter(market: &Path, symbol: &str) -> (TempDir, LetterId) {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--crash-at", "booked:2"];
+    assert_eq!(told(&run(market, Some(folder.path()), &more)).0, None, "killed");
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    let store = SqliteStore::open(&db).unwrap();
+    let message = Message::new(STREAM, 1_000_000, b"torn".to_vec(), START);
+    let message = message.with_key(symbol.as_bytes().to_vec());
+    let letter = Letter::dead(message, Reason::Undecodable, Attempts::default(), START);
+    pollster::block_on(store.put(&letter)).unwrap();
+    let (reason, attempts) = (Reason::Undecodable, Attempts::default());
+    let failed = Settlement::Failed { reason, attempts, replays_max: 1 };
+    let letter = pollster::block_on(store.settle(letter.id(), failed)).unwrap();
+    assert_eq!(letter.state(), State::Quarantined);
+    (folder, letter.id())
+}
+
+fn state_of(folder: &Path, id: LetterId) -> State {
+    let db = Database::open(&folder.join(DATABASE)).unwrap();
+    let store = SqliteStore::open(&db).unwrap();
+    pollster::block_on(store.letter(id)).unwrap().unwrap().state()
+}
+
 #[test]
 fn a_release_lets_the_letters_be_replayed_that_waited_for_a_human() {
-    let (market, folder) = (january(), tempfile::tempdir().unwrap());
-    let more = ["--crash-at", "booked:2"];
-    assert_eq!(told(&run(market.path(), Some(folder.path()), &more)).0, None, "killed");
-    let id = {
-        let db = Database::open(&folder.path().join(DATABASE)).unwrap();
-        let store = SqliteStore::open(&db).unwrap();
-        let message = Message::new(STREAM, 1_000, b"torn".to_vec(), START);
-        let message = message.with_key(b"EURUSD".to_vec());
-        let letter = Letter::dead(message, Reason::Undecodable, Attempts::default(), START);
-        pollster::block_on(store.put(&letter)).unwrap();
-        let (reason, attempts) = (Reason::Undecodable, Attempts::default());
-        let failed = Settlement::Failed { reason, attempts, replays_max: 1 };
-        let letter = pollster::block_on(store.settle(letter.id(), failed)).unwrap();
-        assert_eq!(letter.state(), State::Quarantined);
-        letter.id()
-    };
-    let operator = |symbol| Operator::at(folder.path(), Some(market.path()), symbol).unwrap();
-    assert_eq!(operator("EURUSD").isolate("it is torn").unwrap(), None);
-    assert_eq!(operator("AAPL").release("never set apart").unwrap(), None);
-    let released = operator("EURUSD").release("it is mended").unwrap().unwrap();
+    let market = january();
+    let (folder, id) = with_a_quarantined_letter(market.path(), "EURUSD");
+    let operator = || Operator::at(folder.path(), Some(market.path())).unwrap();
+    let words = |words: &str| words.parse().unwrap();
+    assert_eq!(operator().isolate("EURUSD", &words("it is torn")).unwrap(), None);
+    assert_eq!(operator().release("AAPL", &words("never set apart")).unwrap(), None);
+    let released = operator().release("EURUSD", &words("it is mended")).unwrap().unwrap();
     assert_eq!((released.letters, &*released.isolation.reason.to_string()), (1, "it is torn"));
-    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
-    let letter = pollster::block_on(SqliteStore::open(&db).unwrap().letter(id)).unwrap().unwrap();
-    assert_eq!(letter.state(), State::Dead);
+    assert_eq!(state_of(folder.path(), id), State::Dead);
+}
+
+#[test]
+fn an_interrupted_release_is_completed_by_another() {
+    let market = january();
+    let (folder, id) = with_a_quarantined_letter(market.path(), "EURUSD");
+    let operator = || Operator::at(folder.path(), Some(market.path())).unwrap();
+    let words = |words: &str| words.parse().unwrap();
+    assert_eq!(operator().isolate("EURUSD", &words("it is torn")).unwrap(), None);
+    // As far as it came: the letter is to be replayed, the instrument is still set apart.
+    let decided = operator().release_letter(id, &words("it is mended")).unwrap();
+    assert_eq!(decided.isolation.unwrap().reason.as_str(), "it is torn");
+    let released = operator().release("EURUSD", &words("it is mended")).unwrap().unwrap();
+    assert_eq!(released.letters, 1);
+    assert_eq!(operator().release("EURUSD", &words("again")).unwrap(), None);
+}
+
+#[test]
+fn a_letter_of_an_unknown_symbol_is_settled_by_its_id() {
+    let market = january();
+    let (folder, id) = with_a_quarantined_letter(market.path(), "ZZZ");
+    let id_text = id.to_string();
+    let operate = |args: &[&str]| {
+        let at = ["--data-dir", folder.path().to_str().unwrap()];
+        let market = ["--market", market.path().to_str().unwrap()];
+        let more = if args[0] == "lift" { &[][..] } else { &market };
+        let args = args.iter().chain(&at).chain(more).chain(&["--reason", "looked into"]);
+        told(&host(args.copied()))
+    };
+    let (status, halted) = report(market.path(), folder.path());
+    assert_eq!(status, Some(1));
+    for words in ["\"ZZZ\"", "not traded here", "`discard --letter ID`", "`lift`"] {
+        assert!(halted["halted"].as_str().unwrap().contains(words), "{}", halted["halted"]);
+    }
+    assert_eq!(halted["open_letters"][0]["symbol"], "ZZZ");
+
+    // Neither instrument nor halt is what holds it.
+    for command in ["isolate", "release"] {
+        let (status, out, err) = operate(&[command, "--instrument", "ZZZ"]);
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{command}");
+        let words = "trading-host: ZZZ is not traded here; a letter that names it goes by its id\n";
+        assert_eq!(err, words, "{command}");
+    }
+    let (_, out, _) = operate_look("letters", market.path(), folder.path());
+    assert!(out.contains(&format!("{id_text} venue/1000000 of \"ZZZ\" quarantined")), "{out}");
+
+    let (status, out, err) = operate(&["release", "--letter", &id_text]);
+    assert_eq!(out, format!("released letter {id_text} of \"ZZZ\"; the next run replays it\n"));
+    assert_eq!((status, state_of(folder.path(), id)), (Some(0), State::Dead), "{err}");
+    let (status, _, err) = operate(&["release", "--letter", &id_text]);
+    assert!(status == Some(2) && err.contains("is dead, which does not allow"), "{err}");
+    let (status, out, err) = operate(&["discard", "--letter", &id_text]);
+    assert!(status == Some(0) && out.starts_with("discarded letter "), "{out}{err}");
+    assert_eq!(state_of(folder.path(), id), State::Discarded);
+    let (status, _, err) = operate(&["discard", "--letter", &"0".repeat(32)]);
+    assert!(status == Some(2) && err.contains("there is no letter 000000"), "{err}");
+
+    assert_eq!(operate(&["lift"]).0, Some(0));
+    let (status, level) = report(market.path(), folder.path());
+    assert_eq!((status, level["halted"].is_null()), (Some(0), true), "{level:#}");
+}
+
+fn operate_look(look: &str, market: &Path, folder: &Path) -> (Option<i32>, String, String) {
+    let (market, folder) = (market.to_str().unwrap(), folder.to_str().unwrap());
+    told(&host([look, "--data-dir", folder, "--market", market]))
+}
+
+#[test]
+fn a_reason_is_kept_whole_or_refused() {
+    let market = january();
+    let (folder, id) = with_a_quarantined_letter(market.path(), "EURUSD");
+    let before = contents(folder.path());
+    let (at, id) = (folder.path().to_str().unwrap(), id.to_string());
+    let (longest, too_long) = ("x".repeat(512), "x".repeat(513));
+    let on: [&[&str]; 5] = [
+        &["lift"],
+        &["isolate", "--instrument", "EURUSD"],
+        &["release", "--instrument", "EURUSD"],
+        &["release", "--letter", &id],
+        &["discard", "--letter", &id],
+    ];
+    for command in on {
+        let told_of = |reason| {
+            let args = command.iter().copied().chain(["--data-dir", at, "--reason", reason]);
+            told(&host(args))
+        };
+        for (reason, words) in [
+            ("", "--reason <WORDS>"),
+            (" ", "a reason must not be empty"),
+            (&too_long, "a reason must have at most 512 bytes, not 513"),
+            ("two\nlines", "have no control characters"),
+        ] {
+            let (status, _, err) = told_of(reason);
+            assert!(status == Some(2) && err.contains(words), "{command:?} {reason:?}: {err}");
+        }
+    }
+    assert!(contents(folder.path()) == before);
+    let words: operator::Reason = longest.parse().unwrap();
+    let operator = || Operator::at(folder.path(), Some(market.path())).unwrap();
+    operator().isolate("EURUSD", &words).unwrap();
+    assert_eq!(operator().isolate("EURUSD", &words).unwrap().unwrap().reason.as_str(), longest);
 }
 
 /// One number of a report.
