@@ -83,30 +83,6 @@ enum End<'v> {
     Panic,
 }
 
-const STEP_KEYS: &[&str] = &[
-    "at_ms",
-    "do",
-    "expect",
-    "outcome",
-    "kind",
-    "duration_ms",
-    "times",
-    "key",
-    "keys",
-    "as",
-    "permit",
-    "pattern",
-    "ms",
-    "to_ms",
-    "until_ms",
-    "config",
-    "from",
-    "on",
-    "calls",
-    "threads",
-    "body",
-];
-
 pub(crate) fn run(case: &Value) -> Outcome {
     let steps = case["steps"].as_array().filter(|steps| !steps.is_empty()).ok_or("no steps")?;
     let clock = Arc::new(ScriptClock { start: SystemClock.instant(), ms: AtomicU64::new(0) });
@@ -135,7 +111,23 @@ pub(crate) fn run(case: &Value) -> Outcome {
 }
 
 fn check_step(step: &Value) -> Outcome {
-    check_keys(step, STEP_KEYS)?;
+    let own: &[&str] = match text(step, "do")? {
+        "call" => &["outcome", "kind", "duration_ms", "times", "keys"],
+        "calls" => &["pattern", "duration_ms", "times", "keys"],
+        "acquire" => &["as", "times"],
+        "finish" => &["permit", "outcome", "kind"],
+        "drop" => &["permit"],
+        "advance" | "open_for" => &["ms"],
+        "clock" => &["to_ms"],
+        "open_until" => &["until_ms"],
+        "reconfigure" => &["config"],
+        "snapshot" => &["as"],
+        "restore" => &["from"],
+        "listen" => &["on", "calls"],
+        "parallel" => &["threads", "times", "body"],
+        _ => &[],
+    };
+    check_keys(step, &[&["at_ms", "do", "key", "expect"], own].concat())?;
     expect::check_expect_keys(&step["expect"])
 }
 
@@ -147,12 +139,12 @@ impl Script {
         }
         match text(step, "do")? {
             "call" | "calls" => self.calls(step, &mut seen)?,
-            "acquire" => match (self.acquire(step["key"].as_str(), &mut seen), step["as"].as_str())
-            {
-                (Some(permits), Some(name)) => drop(self.named.insert(name.to_owned(), permits)),
-                (Some(permits), None) => self.held.push(permits),
-                (None, _) => {}
-            },
+            "acquire" => {
+                for _ in 0..times(step)? {
+                    let acquired = self.acquire(step["key"].as_str(), &mut seen);
+                    self.keep(step, acquired);
+                }
+            }
             "finish" => {
                 let permits = self.take(step)?;
                 seen.propagated = self.finish(permits, end(step)?);
@@ -280,6 +272,15 @@ impl Script {
             permit.end(verdict, now);
         }
         false
+    }
+
+    /// Under its name; without one, or once another has the name, to the end of the scenario.
+    fn keep(&mut self, step: &Value, acquired: Option<Permits>) {
+        let nameless = match (step["as"].as_str(), acquired) {
+            (Some(name), Some(permits)) => self.named.insert(name.to_owned(), permits),
+            (_, acquired) => acquired,
+        };
+        self.held.extend(nameless);
     }
 
     fn take(&mut self, step: &Value) -> Outcome<Permits> {
