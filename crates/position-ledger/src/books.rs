@@ -10,7 +10,7 @@ use crate::action::Subject;
 use crate::amount::Amount;
 use crate::archive::{Archive, Kept, Key, Place, Rows};
 use crate::change::{IsolationKey, Trail, WaitingKey, index};
-use crate::error::{AmountError, Imbalance};
+use crate::error::AmountError;
 use crate::fill::{Booked, LotChoice, TradeId};
 use crate::instrument::Instruments;
 use crate::journal::{Checkpoint, Digest};
@@ -19,7 +19,6 @@ use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::order::{Order, Status};
 use crate::pairs::{Pair, Pairs};
 use crate::position::Position;
-use crate::rules::Contract;
 use crate::slots::{Amended, BalanceSlot, Deed, Isolation, NoteKey, Slot, Told};
 
 /// Positions, balances, orders and fills at one point of a journal.
@@ -359,45 +358,6 @@ impl Books {
         self.isolated.iter().map(|((account, subject), why)| (account.as_ref(), subject, why))
     }
 
-    /// Proves that nothing created or lost money.
-    ///
-    /// Per position `realized - side * open_cost` is its net cash flow, and a flat one costs nothing.
-    /// Per balance the total is the sum of its parts, and its realized part is that of the positions.
-    /// The cost grows with positions and balances, not with the history.
-    ///
-    /// # Errors
-    ///
-    /// [`Imbalance`] with the first figure that does not add up.
-    pub fn check_conservation(&self) -> Result<(), Imbalance> {
-        let mut realized: BTreeMap<_, (Amount, Amount)> = BTreeMap::new();
-        for position in self.positions().into_iter().chain(self.shares()) {
-            let imbalance = || Imbalance {
-                account: position.account().clone(),
-                what: format!("position {}", position.instrument().id()),
-            };
-            if !position.slot.state.is_conserved(position.instrument()) {
-                return Err(imbalance());
-            }
-            if position.slot.main.is_some() {
-                continue;
-            }
-            let key = (position.account(), position.instrument().settlement());
-            let sums = realized.entry(key).or_default();
-            *sums = sums_with(*sums, &position).map_err(|_overflow| imbalance())?;
-        }
-        for (account, currency, balance) in self.balances() {
-            let of_positions = realized.get(&(account, currency)).copied().unwrap_or_default();
-            if !balance.is_conserved() || (balance.realized_gross, balance.invested) != of_positions
-            {
-                return Err(Imbalance {
-                    account: account.clone(),
-                    what: format!("balance {currency}"),
-                });
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) fn pair_number(&self, account: &Account, instrument: &InstrumentId) -> Option<u32> {
         self.pairs.number(account, instrument)
     }
@@ -424,19 +384,6 @@ impl Books {
     pub(crate) fn balance_number(&self, account: &Account, currency: &Currency) -> Option<u32> {
         self.balance_numbers.get(&Names(account, currency)).copied()
     }
-}
-
-/// Adds what a position realized, and what of a spot position is not back in cash yet.
-fn sums_with(
-    (realized, invested): (Amount, Amount),
-    position: &Position<'_>,
-) -> Result<(Amount, Amount), AmountError> {
-    let sum = realized.checked_add(position.realized_gross())?;
-    if position.instrument().contract() != Contract::Spot {
-        return Ok((sum, invested));
-    }
-    let cash = position.cash_flow().checked_sub(position.slot.state.carried)?;
-    Ok((sum, invested.checked_add(position.realized_gross().checked_sub(cash)?)?))
 }
 
 /// Two borrowed names, to find a pair of owned ones.

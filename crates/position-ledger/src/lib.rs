@@ -122,6 +122,7 @@ mod settling;
 mod deeds;
 mod derive;
 mod splitting;
+mod proof;
 mod change;
 mod rates;
 mod profit;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use backstop_clock::Timestamp;
+use ethnum::I256;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
@@ -12,6 +13,7 @@ use crate::fill::LotChoice;
 use crate::name::TradeId;
 use crate::rules::Method;
 use crate::state::{Sink, of};
+use crate::wide;
 
 /// A part of a position that was opened at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,10 +85,9 @@ impl Lots {
     }
 
     /// Total quantity and cost.
-    pub(crate) fn sums(&self) -> Result<(Amount, Amount), AmountError> {
-        self.lots.iter().try_fold((Amount::ZERO, Amount::ZERO), |(quantity, cost), lot| {
-            Ok((quantity.checked_add(lot.quantity)?, cost.checked_add(lot.cost)?))
-        })
+    pub(crate) fn sums(&self) -> (I256, I256) {
+        let lots = self.lots.iter();
+        (wide::sum(lots.clone().map(|lot| lot.quantity)), wide::sum(lots.map(|lot| lot.cost)))
     }
 
     /// Puts a lot where its turn will be.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount::Amount;
 use crate::error::AmountError;
 use crate::name::{Account, Currency, Text};
+use crate::wide;
 
 pub use crate::funds::Funds;
 
@@ -82,7 +83,7 @@ impl Balance {
 
     /// Whether the total is the sum of its parts.
     pub(crate) fn is_conserved(&self) -> bool {
-        let plus = [
+        let parts = [
             self.deposited,
             self.transferred,
             self.adjusted,
@@ -91,11 +92,12 @@ impl Balance {
             self.funding,
             self.income,
             self.interest,
+            self.withdrawn.negated(),
+            self.invested.negated(),
+            self.fees.negated(),
         ];
-        let minus = [self.withdrawn, self.invested, self.fees];
-        let sum = plus.into_iter().try_fold(Amount::ZERO, Amount::checked_add);
-        let sum = sum.and_then(|sum| minus.into_iter().try_fold(sum, Amount::checked_sub));
-        sum == Ok(self.total)
+        // Together they may be out of range on the way to a total that is not.
+        wide::sum(parts) == wide::sum([self.total])
     }
 }
 

@@ -19,6 +19,7 @@ use crate::instrument::Instrument;
 use crate::lots::{Lot, Lots, Parts};
 use crate::name::{Currency, TradeId};
 use crate::rules::Method;
+use crate::wide;
 
 /// The sums of one position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -384,7 +385,7 @@ impl State {
         let signed = if terms.is_inverse() { signed.negated() } else { signed };
         let flat = quantity.is_zero() && !open_cost.is_zero();
         let lots = terms.method() == Method::Average
-            || self.lots.sums() == Ok((quantity.abs(), open_cost));
+            || self.lots.sums() == (wide::sum([quantity.abs()]), wide::sum([open_cost]));
         !flat && lots && realized.checked_sub(signed) == Ok(cash_flow)
     }
 

@@ -1,6 +1,6 @@
-//! Three factors and one rounding: the values and prices of contracts with a multiplier.
+//! Figures on the way to others that are wider than an amount: products of three, quotients of two, and sums.
 
-use ethnum::U256;
+use ethnum::{I256, U256};
 
 use crate::amount::{Amount, is_away};
 use crate::error::AmountError;
@@ -35,6 +35,12 @@ pub(crate) fn quotient(value: Amount, a: Amount, b: Amount) -> Result<Amount, Am
     let count = over.checked_div(under).ok_or(AmountError::DivideByZero)?;
     let negative = value.is_negative() ^ a.is_negative() ^ b.is_negative();
     rounded(count, over.wrapping_rem(under), under, negative)
+}
+
+/// The exact sum in units of 1e-18, also where it is out of the range of an amount.
+pub(crate) fn sum(amounts: impl IntoIterator<Item = Amount>) -> I256 {
+    let units = amounts.into_iter().map(|amount| I256::from(amount.units()));
+    units.fold(I256::ZERO, I256::wrapping_add)
 }
 
 fn size(amount: Amount) -> U256 {

@@ -1,10 +1,14 @@
 //! Money: every amount comes from somewhere, and groups come whole.
 
 use backstop_clock::Timestamp;
+use backstop_position_ledger::action::{Payment, Purpose, Reference};
 use backstop_position_ledger::error::AppendError;
-use backstop_position_ledger::{Amount, Durability, Fact, Ledger, Outcome, Text};
+use backstop_position_ledger::fill::Side;
+use backstop_position_ledger::{
+    Amount, Durability, Fact, Instrument, Instruments, Ledger, MemoryJournal, Outcome, Text,
+};
 
-use crate::kit::{Desk, account, amount, apply, currency, fill, ledger};
+use crate::kit::{Desk, account, amount, apply, currency, fill, instrument_id, ledger};
 
 fn deposit(size: &str) -> Fact {
     Fact::Deposited { currency: currency("USD"), amount: amount(size) }
@@ -120,4 +124,51 @@ fn a_group_is_taken_whole_or_not_at_all() {
     let applied = |sequence| Outcome::Applied { sequence };
     assert_eq!(outcomes, [applied(2), Outcome::Duplicate, applied(3)]);
     assert_eq!(total(&ledger, "USD"), Some(amount("6")));
+}
+
+/// A book of contracts in dollars.
+fn book_of(names: [&str; 3]) -> Ledger {
+    let contract =
+        |name| Instrument::new(instrument_id(name), currency("USD"), Amount::ONE, Amount::ONE);
+    let known = Instruments::new(names.map(|name| contract(name).unwrap())).unwrap();
+    Ledger::open(Box::new(MemoryJournal::new()), known).unwrap()
+}
+
+/// Buys and sells one of a contract, for this profit.
+fn gain(ledger: &mut Ledger, desk: &mut Desk, name: &str, profit: &str) {
+    for (side, price) in [(Side::Buy, "0"), (Side::Sell, profit)] {
+        let mut fill = fill(&format!("{name} {price}"), "1", price);
+        (fill.side, fill.instrument) = (side, instrument_id(name));
+        apply(ledger, desk, Fact::Filled(fill));
+    }
+}
+
+#[test]
+fn parts_may_be_out_of_range_together_where_their_total_is_not() {
+    let (mut ledger, mut desk) = (book_of(["X", "Y", "Z"]), Desk::default());
+    gain(&mut ledger, &mut desk, "X", "1");
+    let mut costly = fill("t1", "1", "0");
+    (costly.instrument, costly.fee) = (instrument_id("X"), amount("2"));
+    apply(&mut ledger, &mut desk, Fact::Filled(costly));
+    let funding = Payment {
+        id: Reference::new("f1").unwrap(),
+        purpose: Purpose::Funding,
+        instrument: Some(instrument_id("X")),
+        leg: None,
+        currency: currency("USD"),
+        amount: Amount::MAX,
+    };
+    apply(&mut ledger, &mut desk, Fact::Paid(funding));
+    assert_eq!(total(&ledger, "USD"), Amount::MAX.checked_sub(Amount::ONE).ok());
+    ledger.books().check_conservation().unwrap();
+}
+
+#[test]
+fn profits_may_be_out_of_range_in_the_order_of_their_names() {
+    let (mut ledger, mut desk) = (book_of(["X", "Y", "Z"]), Desk::default());
+    let most = "150000000000000000000";
+    gain(&mut ledger, &mut desk, "X", most);
+    gain(&mut ledger, &mut desk, "Z", &format!("-{most}"));
+    gain(&mut ledger, &mut desk, "Y", most);
+    ledger.books().check_conservation().unwrap();
 }
