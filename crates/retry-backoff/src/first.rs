@@ -111,6 +111,7 @@ where
                     }
                     Outcome::Again(value) => Last::Value(value, None),
                     Outcome::AgainAfter(value, after) => Last::Value(value, Some(after)),
+                    Outcome::AgainNever(value) => Last::Never(value),
                     Outcome::Pending(value) => Last::Pending(value),
                     Outcome::Failure(error) => Last::failed(error),
                     Outcome::Pushback(error) => Last::pushed_back(error),

@@ -110,6 +110,7 @@ impl Hedge {
                 Outcome::Success(value)
                 | Outcome::Again(value)
                 | Outcome::AgainAfter(value, _)
+                | Outcome::AgainNever(value)
                 | Outcome::Pending(value) => {
                     race.won(clock);
                     return Ok(Finished::new(value, number, Ending::Success));

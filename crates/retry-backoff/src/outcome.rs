@@ -28,6 +28,8 @@ pub enum Outcome<T, E> {
     Again(T),
     /// The same, with the other side's wish when to ask again, as a `Retry-After` beside it.
     AgainAfter(T, Duration),
+    /// The same, from a side that asks not to come back; the run ends with the value.
+    AgainNever(T),
     /// An answer after which the request may take effect yet, such as "pending" to an order.
     ///
     /// Under [`Guard::Once`](crate::Guard::Once) it is looked up or given back, never simply sent

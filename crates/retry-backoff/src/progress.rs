@@ -87,6 +87,8 @@ pub enum Trouble {
     Unwanted,
     /// It gave such a value, and the other side asked to be left alone for so long.
     Later(Duration),
+    /// It gave such a value, and the other side asked not to be tried again.
+    Never,
     /// It gave such a value, and the request may take effect yet.
     Pending,
 }
@@ -96,7 +98,7 @@ impl Trouble {
     pub const fn class(self) -> Option<Class> {
         match self {
             Self::Failed(class) | Self::PushedBack(class) => Some(class),
-            Self::Unwanted | Self::Later(_) | Self::Pending => None,
+            Self::Unwanted | Self::Later(_) | Self::Never | Self::Pending => None,
         }
     }
 
@@ -105,7 +107,7 @@ impl Trouble {
         match self {
             Self::Failed(class) | Self::PushedBack(class) => class.retry_after(),
             Self::Later(after) => Some(after),
-            Self::Unwanted | Self::Pending => None,
+            Self::Unwanted | Self::Never | Self::Pending => None,
         }
     }
 }
@@ -346,7 +348,8 @@ impl Progress {
         if self.attempt >= self.policy.attempts_max {
             return Some(StopReason::AttemptsExhausted);
         }
-        matches!(trouble, Trouble::PushedBack(_)).then_some(StopReason::Pushback)
+        let is_pushback = matches!(trouble, Trouble::PushedBack(_) | Trouble::Never);
+        is_pushback.then_some(StopReason::Pushback)
     }
 
     /// Why the failure itself forbids another attempt.
@@ -420,6 +423,6 @@ fn is_unknown(trouble: Trouble) -> bool {
         Trouble::Failed(class) | Trouble::PushedBack(class) => class.effect() == Effect::Unknown,
         Trouble::Pending => true,
         // The answer arrived and is no more than that.
-        Trouble::Unwanted | Trouble::Later(_) => false,
+        Trouble::Unwanted | Trouble::Later(_) | Trouble::Never => false,
     }
 }

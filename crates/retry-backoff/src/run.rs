@@ -24,6 +24,8 @@ pub(crate) enum Last<T, E> {
     PushedBack(E, Class),
     /// With how long the other side asked to wait, if it did.
     Value(T, Option<Duration>),
+    /// A value whose sender asked not to come back.
+    Never(T),
     /// A value after which the request may take effect yet.
     Pending(T),
 }
@@ -44,6 +46,7 @@ impl<T, E: Classify> Last<T, E> {
             Outcome::Success(value) => Ok(value),
             Outcome::Again(value) => Err(Self::Value(value, None)),
             Outcome::AgainAfter(value, after) => Err(Self::Value(value, Some(after))),
+            Outcome::AgainNever(value) => Err(Self::Never(value)),
             Outcome::Pending(value) => Err(Self::Pending(value)),
             Outcome::Failure(error) => Err(Self::failed(error)),
             Outcome::Pushback(error) => Err(Self::pushed_back(error)),
@@ -194,6 +197,7 @@ impl<'c, T> Run<'c, T> {
             Last::Failed(_, class) => Trouble::Failed(class),
             Last::PushedBack(_, class) => Trouble::PushedBack(class),
             Last::Value(_, Some(after)) => Trouble::Later(after),
+            Last::Never(_) => Trouble::Never,
             Last::Pending(_) => Trouble::Pending,
             Last::Value(_, None) | Last::None => Trouble::Unwanted,
         };
@@ -239,7 +243,7 @@ impl<'c, T> Run<'c, T> {
         }
         self.tell(|attempt| Event::Stopped { attempt, reason });
         let (error, class) = match last {
-            Last::Value(value, _) | Last::Pending(value) => {
+            Last::Value(value, _) | Last::Never(value) | Last::Pending(value) => {
                 return Ok(Finished::new(value, self.made, Ending::Unwanted(reason)));
             }
             Last::Failed(error, class) | Last::PushedBack(error, class) => {

@@ -109,6 +109,15 @@ fn an_answer_that_only_asks_for_another_try_is_tried_again_without_a_look_up() {
 }
 
 #[test]
+fn an_answer_from_a_side_that_wants_no_other_try_ends_the_run() {
+    let retry = retry();
+    let never = |_: Attempt<u32>| Outcome::<_, Error>::AgainNever("loading");
+    let finished = retry.at_most_once(7).run_blocking(&manual(), &mut rng(), never).unwrap();
+    assert_eq!(finished.ending, Ending::Unwanted(StopReason::Pushback));
+    assert_eq!((finished.value, finished.attempts), ("loading", 1));
+}
+
+#[test]
 fn a_handle_of_a_call_that_is_over_cuts_nothing_short() {
     let retry = retry();
     let handle = Handle::new();

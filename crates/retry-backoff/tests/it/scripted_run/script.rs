@@ -52,12 +52,10 @@ impl Entry {
             Some(hint) => class.with_retry_after(Duration::from_millis(hint)),
             None => class,
         });
-        if class.is_none() && is_pushback {
-            return fail("a value that asks not to come back");
-        }
         let value = &given["value"];
         let answer = match class {
             None if outcome == "value" && unwanted.contains(value) => match hint {
+                _ if is_pushback => Answer::AgainNever(value.to_string()),
                 Some(hint) => Answer::AgainAfter(value.to_string(), Duration::from_millis(hint)),
                 None => Answer::Again(value.to_string()),
             },
@@ -79,9 +77,11 @@ impl Entry {
     fn failure(&self) -> Option<&Failure> {
         match &self.answer {
             Answer::Failure(failure) | Answer::Pushback(failure) => Some(failure),
-            Answer::Success(_) | Answer::Again(_) | Answer::AgainAfter(..) | Answer::Pending(_) => {
-                None
-            }
+            Answer::Success(_)
+            | Answer::Again(_)
+            | Answer::AgainAfter(..)
+            | Answer::AgainNever(_)
+            | Answer::Pending(_) => None,
         }
     }
 

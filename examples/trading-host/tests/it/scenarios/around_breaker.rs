@@ -188,9 +188,11 @@ impl Play {
         let answer = self.called(entry, attempt.limit).await;
         let failure = match &answer {
             Answer::Failure(failure) | Answer::Pushback(failure) => Some(failure),
-            Answer::Success(_) | Answer::Again(_) | Answer::AgainAfter(..) | Answer::Pending(_) => {
-                None
-            }
+            Answer::Success(_)
+            | Answer::Again(_)
+            | Answer::AgainAfter(..)
+            | Answer::AgainNever(_)
+            | Answer::Pending(_) => None,
         };
         let is_unknown = failure.is_some_and(|it| it.class.effect() == Effect::Unknown);
         if entry.is_sent() || is_unknown {

@@ -70,9 +70,6 @@ impl Entry {
         let hint = given.get("retry_after_ms");
         let is_pushback = hint.and_then(Value::as_i64).is_some_and(i64::is_negative);
         let hint = hint.filter(|_| !is_pushback).map(milliseconds).transpose()?;
-        if class.is_none() && is_pushback {
-            return fail("a value that asks not to come back");
-        }
         let class = class.map(|class| hint.map_or(class, |hint| class.with_retry_after(hint)));
         let answer = match (class, outcome) {
             (Some(class), _) => {
@@ -82,6 +79,7 @@ impl Entry {
             (None, "value") => {
                 let value = given["value"].to_string();
                 match (unwanted.contains(&given["value"]), hint) {
+                    (true, _) if is_pushback => Answer::AgainNever(value),
                     (true, Some(hint)) => Answer::AgainAfter(value, hint),
                     (true, None) => Answer::Again(value),
                     (false, _) => Answer::Success(value),
