@@ -25,7 +25,7 @@ pub use crate::name::Broker;
 pub use crate::profit::{By, Group, Mark, Marks, Profit, Profits, convert};
 pub use crate::rates::Rates;
 pub use schedule::Schedule;
-pub use store::{MemoryStore, Query, Store, Stored};
+pub use store::{Damaged, Found, MemoryStore, Query, Store, Stored};
 pub use validation::{Drift, Figure, Limits, Status, Validation};
 
 /// Separates these checksums from all other uses of SHA-256.

@@ -40,7 +40,21 @@ pub trait Store: fmt::Debug {
     ///
     /// [`StoreError`] when they cannot be read, or one of them is not as it was kept.
     fn find(&self, query: &Query) -> Result<Vec<Stored>, StoreError>;
+
+    /// As [`find`](Self::find), but one that is not as it was kept spoils no other.
+    ///
+    /// A store in which nothing can be damaged on its own need not write it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when they cannot be read at all.
+    fn find_each(&self, query: &Query) -> Result<Vec<Found>, StoreError> {
+        Ok(self.find(query)?.into_iter().map(Ok).collect())
+    }
 }
+
+/// A row of a store: the snapshot that was kept, or what is left of it.
+pub type Found = Result<Stored, Damaged>;
 
 /// A snapshot with what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +65,21 @@ pub struct Stored {
     pub status: Status,
     /// The last validation, and when it was made.
     pub validation: Option<(Validation, Timestamp)>,
+}
+
+/// A row of a store that is not the snapshot that was kept, as far as the row tells.
+///
+/// No seal vouches for what it says.
+#[derive(Debug)]
+pub struct Damaged {
+    /// The checksum that it is kept under.
+    pub checksum: String,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// On which occasion; none for a word that is not understood.
+    pub kind: Option<Kind>,
+    /// What is wrong with it.
+    pub error: StoreError,
 }
 
 /// Which snapshots to give: all that meet every condition.

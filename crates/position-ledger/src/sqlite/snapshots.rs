@@ -7,13 +7,13 @@ use backstop_storage::{Database, history};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, named_params, params_from_iter};
 use serde::de::value::StrDeserializer;
-use serde::{Deserialize as _, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::{MIGRATIONS, Refused};
 use crate::error::{JournalError, StoreError};
 use crate::journal::Digest;
 use crate::name::{Broker, Portfolio};
-use crate::pnl::{Query, Snapshot, Status, Store, Stored, Validation};
+use crate::pnl::{Damaged, Found, Query, Snapshot, Status, Store, Stored, Validation};
 
 /// The table and its indexes; the columns beside the body are for those who look with SQL.
 pub(super) const SCHEMA: &str = "
@@ -155,13 +155,27 @@ impl Store for SqliteSnapshots {
     }
 
     fn find(&self, query: &Query) -> Result<Vec<Stored>, StoreError> {
+        let found = self.find_each(query)?.into_iter();
+        found.map(|row| row.map_err(|damaged| damaged.error)).collect()
+    }
+
+    fn find_each(&self, query: &Query) -> Result<Vec<Found>, StoreError> {
         let (sql, values) = select(query);
         let job = move |connection: &Connection| -> Result<Vec<Columns>, Refused> {
             let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map(params_from_iter(values), columns)?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        self.db.read(job).map_err(super::failed)?.into_iter().map(Columns::read).collect()
+        let rows = self.db.read(job).map_err(super::failed)?.into_iter();
+        let judged = |row: Columns| {
+            row.read().map_err(|error| Damaged {
+                checksum: row.checksum.clone(),
+                at: row.at,
+                kind: word(&row.kind).ok(),
+                error,
+            })
+        };
+        Ok(rows.map(judged).collect())
     }
 }
 
@@ -193,53 +207,65 @@ fn select(query: &Query) -> (String, Vec<Value>) {
     values.push(i64::try_from(query.limit).unwrap_or(i64::MAX).into());
     let conditions = conditions.join(" AND ");
     let sql = format!(
-        "SELECT checksum, body, status, checked_at_ms, validation FROM ledger_pnl_snapshots
+        "SELECT checksum, body, status, checked_at_ms, validation, at_ms, kind
+         FROM ledger_pnl_snapshots
          WHERE {conditions} ORDER BY at_ms DESC, checksum LIMIT ?"
     );
     (sql, values)
 }
 
-/// A row as the database has it.
+/// A row as the database has it: damaged text need not even be UTF-8.
 struct Columns {
     checksum: String,
-    body: String,
+    body: Vec<u8>,
     status: String,
-    validation: Option<(i64, String)>,
+    validation: Option<(i64, Vec<u8>)>,
+    at: Timestamp,
+    kind: String,
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    let at: Option<i64> = row.get(3)?;
-    let validation: Option<String> = row.get(4)?;
+    let bytes = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_bytes_or_null()?);
+    let text = |column| {
+        bytes(column).map(|text| String::from_utf8_lossy(text.unwrap_or_default()).into_owned())
+    };
+    let checked_at: Option<i64> = row.get(3)?;
     Ok(Columns {
-        checksum: row.get(0)?,
-        body: row.get(1)?,
-        status: row.get(2)?,
-        validation: at.zip(validation),
+        checksum: text(0)?,
+        body: bytes(1)?.unwrap_or_default().to_vec(),
+        status: text(2)?,
+        validation: checked_at.zip(bytes(4)?.map(<[u8]>::to_vec)),
+        at: Timestamp::from_millis(row.get(5)?),
+        kind: text(6)?,
     })
 }
 
 impl Columns {
     /// The snapshot, if it is the one that was kept.
-    fn read(self) -> Result<Stored, StoreError> {
+    fn read(&self) -> Result<Stored, StoreError> {
         let unreadable = |why: &dyn fmt::Display| StoreError::Unreadable {
             checksum: self.checksum.clone(),
             why: why.to_string(),
         };
         let checksum: Digest = self.checksum.parse().map_err(|why| unreadable(&why))?;
         let snapshot: Snapshot =
-            serde_json::from_str(&self.body).map_err(|why| unreadable(&why))?;
+            serde_json::from_slice(&self.body).map_err(|why| unreadable(&why))?;
         if snapshot.checksum != checksum || snapshot.verify().is_err() {
             return Err(StoreError::Checksum(checksum));
         }
-        let status =
-            Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&self.status))
-                .map_err(|why| unreadable(&why))?;
+        let status: Status = word(&self.status).map_err(|why| unreadable(&why))?;
         let Some((at, text)) = &self.validation else {
             return Ok(Stored { snapshot, status, validation: None });
         };
-        let validation: Validation = serde_json::from_str(text).map_err(|why| unreadable(&why))?;
+        let validation: Validation =
+            serde_json::from_slice(text).map_err(|why| unreadable(&why))?;
         Ok(Stored { snapshot, status, validation: Some((validation, Timestamp::from_millis(*at))) })
     }
+}
+
+/// One of the words of a type.
+fn word<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde::de::value::Error> {
+    T::deserialize(StrDeserializer::new(text))
 }
 
 fn json(part: &impl Serialize, checksum: &str) -> Result<String, StoreError> {

@@ -154,6 +154,42 @@ fn sqlite_keeps_the_contract_and_what_it_was_given() {
 }
 
 #[test]
+fn a_damaged_row_spoils_no_other() {
+    let db = Database::in_memory().unwrap();
+    let mut store = SqliteSnapshots::create(db.clone(), at(0)).unwrap();
+    let ledger = shared();
+    let taken: Vec<_> = [1, 2, 3, 4]
+        .map(|millis| snapshot(ledger.books(), &Scope::default(), millis, Kind::EndOfDay))
+        .into();
+    for snapshot in &taken {
+        store.put(snapshot).unwrap();
+    }
+    let edits = "
+        UPDATE ledger_pnl_snapshots SET body = '{}' WHERE at_ms = 2;
+        UPDATE ledger_pnl_snapshots SET body = CAST(x'7bff' AS TEXT) WHERE at_ms = 3;";
+    db.write(move |connection| connection.execute_batch(edits)).unwrap();
+    assert!(matches!(store.find(&Query::new()), Err(StoreError::Unreadable { .. })));
+    let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+    for row in store.find_each(&Query::new()).unwrap() {
+        match row {
+            Ok(stored) => whole.push(stored.snapshot),
+            Err(row) => damaged.push(row),
+        }
+    }
+    assert_eq!(whole, [taken[3].clone(), taken[0].clone()]);
+    for (row, snapshot) in damaged.iter().zip([&taken[2], &taken[1]]) {
+        assert_eq!((&row.checksum, row.at), (&snapshot.checksum.to_string(), snapshot.at));
+        assert_eq!(row.kind, Some(Kind::EndOfDay));
+        assert!(row.error.to_string().contains(&row.checksum), "{}", row.error);
+    }
+    assert_eq!(damaged.len(), 2);
+    // Memory has nothing to lose on its own.
+    let mut memory = MemoryStore::new(9);
+    memory.put(&taken[0]).unwrap();
+    assert_eq!(memory.find_each(&Query::new()).unwrap().len(), 1);
+}
+
+#[test]
 fn sqlite_finds_by_portfolio_and_by_broker_through_their_indexes() {
     let db = Database::in_memory().unwrap();
     history::create(&db, MIGRATIONS, at(0)).unwrap();
