@@ -98,13 +98,15 @@ pub async fn report<D: DeadLetterStore>(
         lost: consume.lost(),
     };
     let open = open_letters(consume).await?;
+    let (snapshots, damaged_snapshots) = host.snapshots.count(host)?;
     let evidence = Evidence {
         audit: &audit,
         began,
         market_events,
         letters,
         open_letters: &open,
-        snapshots: host.snapshots.count(host)?,
+        snapshots,
+        damaged_snapshots: &damaged_snapshots,
     };
     Ok(proof::report(host, &evidence))
 }

@@ -8,8 +8,9 @@ use backstop_dlq::{
 };
 use backstop_position_ledger::{
     action::Subject,
+    error::StoreError,
     journal,
-    pnl::{Query, Status, Store},
+    pnl::{Damaged, Kind, Query, Status, Store},
 };
 use rust_decimal::Decimal;
 
@@ -55,8 +56,17 @@ impl Look {
         let market = setup::market(market)?;
         let (folder, db) = setup::look_into(folder)?;
         let stores = Stores::open(db, setup::instruments(&market.instruments)?)?;
-        Ok(Self { folder, stores, market })
+        match stores.last_snapshot_at() {
+            // What is damaged is there to be looked at.
+            Err(error) if !is_damage(&error) => Err(error),
+            _ => Ok(Self { folder, stores, market }),
+        }
     }
+}
+
+fn is_damage(error: &anyhow::Error) -> bool {
+    let snapshot = error.downcast_ref();
+    matches!(snapshot, Some(StoreError::Checksum(_) | StoreError::Unreadable { .. }))
 }
 
 /// Lists the letters, with state, reason and note.
@@ -137,7 +147,15 @@ pub fn positions(look: &Look) -> anyhow::Result<Seen> {
 /// # Errors
 /// When store or journal cannot be read.
 pub fn snapshots(look: &Look, query: &Query, doubtful: bool) -> anyhow::Result<Seen> {
-    let mut found = look.stores.snapshots.find(query)?;
+    let rows = look.stores.snapshots.find_each(query)?;
+    let kept = rows.len();
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
+    for row in rows {
+        match row {
+            Ok(stored) => found.push(stored),
+            Err(row) => damaged.push(row),
+        }
+    }
     found.sort_by_key(|stored| stored.snapshot.sequence);
     let mut replay = look.stores.ledger.replay();
     let (mut text, mut agreeing) = (String::new(), 0_usize);
@@ -168,7 +186,10 @@ pub fn snapshots(look: &Look, query: &Query, doubtful: bool) -> anyhow::Result<S
             writeln!(text, "  {:?} of {of} differed by {}", drift.figure, drift.difference)?;
         }
     }
-    let kept = found.len();
+    for Damaged { at, kind, error, .. } in damaged.into_iter().rev() {
+        let kind = kind.map_or("of no kind", Kind::as_str);
+        writeln!(text, "{} {kind} damaged: {error}", utc(at))?;
+    }
     write!(text, "{kept} snapshots, {agreeing} agree with the books")?;
     Ok(Seen { text, is_well: kept == agreeing })
 }

@@ -18,8 +18,8 @@ use crate::{
     alerts::utc,
     host::{FLATTEN, Host},
     report::{
-        Breaker, DeadLetters, Fills, Invariant, Ledger, Money, OpenLetter, Orders, PnlSnapshots,
-        Reconciliation, Report,
+        Breaker, DamagedSnapshot, DeadLetters, Fills, Invariant, Ledger, Money, OpenLetter, Orders,
+        PnlSnapshots, Reconciliation, Report,
     },
     startup::Began,
     venue::{self, Audit, FaultSubject, Trade},
@@ -46,13 +46,15 @@ pub struct Evidence<'a> {
     pub open_letters: &'a [OpenLetter],
     /// What became of the snapshots.
     pub snapshots: PnlSnapshots,
+    /// Those that are no longer as they were kept.
+    pub damaged_snapshots: &'a [DamagedSnapshot],
 }
 
 /// Puts the report together.
 ///
 /// `seed`, `elapsed_ms` and `durable_commits` are the caller's to fill in.
 pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
-    let Evidence { audit, began, market_events, letters, open_letters, snapshots } = *evidence;
+    let Evidence { audit, began, market_events, letters, open_letters, snapshots, .. } = *evidence;
     let books = host.accounts.view();
     let chain = chain(host, &books);
     let level = level_with(&books, audit);
@@ -86,6 +88,7 @@ pub fn report(host: &Host, evidence: &Evidence<'_>) -> Report {
             remaining: length(level.len()),
         },
         pnl_snapshots: snapshots,
+        damaged_snapshots: evidence.damaged_snapshots.to_vec(),
         ledger: Ledger {
             entries: books.sequence(),
             fills: length(books.fills().len()),

@@ -46,6 +46,8 @@ pub struct Report {
     pub reconciliation: Reconciliation,
     /// Snapshots of profit and loss.
     pub pnl_snapshots: PnlSnapshots,
+    /// Those that are no longer as they were kept.
+    pub damaged_snapshots: Vec<DamagedSnapshot>,
     /// The journal.
     pub ledger: Ledger,
     /// Realised profit and fees by currency, as decimal strings.
@@ -172,6 +174,15 @@ pub struct PnlSnapshots {
     pub missing: u64,
 }
 
+/// A snapshot that is no longer as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedSnapshot {
+    /// The checksum that it is kept under.
+    pub checksum: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 /// The journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -251,12 +262,7 @@ impl fmt::Display for Report {
             "reconciliation  {runs} runs, {found} found, {auto_resolved} repaired, {manual} \
              manual, {remaining} remaining"
         )?;
-        let PnlSnapshots { taken, verified, mismatched, missing, .. } = self.pnl_snapshots;
-        writeln!(
-            f,
-            "pnl snapshots   {taken} taken, {verified} verified, {mismatched} mismatched, {missing} \
-             missing"
-        )?;
+        self.write_snapshots(f)?;
         let Ledger { entries, head, .. } = &self.ledger;
         writeln!(f, "ledger          {entries} entries, {} commits", self.durable_commits)?;
         writeln!(f, "                head {head}")?;
@@ -285,6 +291,20 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    fn write_snapshots(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PnlSnapshots { taken, verified, accepted, mismatched, missing, .. } =
+            self.pnl_snapshots;
+        writeln!(
+            f,
+            "pnl snapshots   {taken} taken, {verified} verified, {accepted} accepted with a drift, \
+             {mismatched} mismatched, {missing} missing"
+        )?;
+        for DamagedSnapshot { why, .. } in &self.damaged_snapshots {
+            writeln!(f, "                {why}")?;
+        }
+        Ok(())
+    }
+
     fn write_errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (component, kinds) in &self.errors {
             let of_kind = |(kind, Errors { recovered, failed }): (&String, &Errors)| {

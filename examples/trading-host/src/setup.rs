@@ -210,8 +210,6 @@ pub struct Stores {
     pub letters: SqliteStore,
     /// The snapshots of profit and loss.
     pub snapshots: SqliteSnapshots,
-    /// When the newest of them was taken.
-    pub last_snapshot_at: Option<Timestamp>,
     /// Where they are published.
     pub stream: SqliteLog,
     /// The halts.
@@ -230,16 +228,23 @@ impl Stores {
         let letters = SqliteStore::open(&db)?;
         let stream = SqliteLog::open(&db, snapshots::STREAM)?;
         let snapshots = SqliteSnapshots::open(db.clone())?;
-        let newest = snapshots.find(&Query::new().with_limit(1));
+        let halts = SqliteHalts::open(&db)?;
+        Ok(Self { db, ledger, letters, snapshots, stream, halts })
+    }
+
+    /// When the newest snapshot was taken; the journal has to lead to it.
+    ///
+    /// # Errors
+    /// When it is damaged, and when the journal does not contain it.
+    pub fn last_snapshot_at(&self) -> anyhow::Result<Option<Timestamp>> {
+        let newest = self.snapshots.find(&Query::new().with_limit(1));
         let newest = newest.context("cannot read the newest snapshot")?.pop();
         if let Some(stored) = &newest {
             // From the inside a chain does not show that its last entries are gone.
-            journal::verify_against(ledger.journal(), stored.snapshot.checkpoint())
+            journal::verify_against(self.ledger.journal(), stored.snapshot.checkpoint())
                 .context("the journal does not contain its newest snapshot")?;
         }
-        let last_snapshot_at = newest.map(|stored| stored.snapshot.at);
-        let halts = SqliteHalts::open(&db)?;
-        Ok(Self { db, ledger, letters, snapshots, last_snapshot_at, stream, halts })
+        Ok(newest.map(|stored| stored.snapshot.at))
     }
 }
 
@@ -333,7 +338,7 @@ pub fn execute(request: &Request, settings: Settings) -> anyhow::Result<Report> 
 
     // The books begin before the first price, so that nothing of the market is missed.
     let before = Timestamp::from_millis(first.as_millis()).saturating_sub(Duration::from_mins(1));
-    let reached = written.max(stores.last_snapshot_at).unwrap_or(before).max(before);
+    let reached = written.max(stores.last_snapshot_at()?).unwrap_or(before).max(before);
     let (venue, clock): (Rc<dyn Venue>, SimClock) = if let Some(url) = &request.venue {
         let clock = SimClock::new(reached.max(asked.unwrap_or(reached)));
         (Rc::new(HttpVenue::new(url, clock.clone(), chance)?), clock)

@@ -4,15 +4,14 @@ use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 
 use backstop_clock::{Clock, Timestamp};
 use backstop_position_ledger::{
-    error::StoreError,
     journal::Digest,
-    pnl::{Kind, Query, Snapshot, Status},
+    pnl::{Damaged, Kind, Query, Snapshot, Status, Stored},
 };
 
 use super::{DAY_END, EVERY, NOON, Snapshots, every, length};
 use crate::{
     host::{Host, Stop},
-    report::PnlSnapshots,
+    report::{DamagedSnapshot, PnlSnapshots},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -20,15 +19,58 @@ const DAY: Duration = Duration::from_hours(24);
 /// What one question asks the store for: the snapshots of so long.
 const WINDOW: Duration = Duration::from_hours(7 * 24);
 
+/// Damaged ones that a report lists.
+const DAMAGED_MAX: usize = 1_000;
+
 /// What a look through the store has seen.
 #[derive(Debug, Default)]
 struct Seen {
     counts: PnlSnapshots,
     /// Those that the live books agreed with when they were published.
     valid: BTreeSet<Digest>,
+    /// Those that are not as they were kept.
+    damaged: Vec<DamagedSnapshot>,
     /// Places of the grid, and days, that have theirs.
     places: BTreeSet<i64>,
     days: BTreeSet<i64>,
+}
+
+impl Seen {
+    fn whole(&mut self, stored: Stored) -> Snapshot {
+        let Stored { snapshot, status, .. } = stored;
+        self.count(Some(snapshot.kind), snapshot.at);
+        match status {
+            Status::Valid => drop(self.valid.insert(snapshot.checksum)),
+            Status::Accepted => self.counts.accepted += 1,
+            Status::Unchecked | Status::Alert | Status::Broken => {}
+        }
+        snapshot
+    }
+
+    /// It was taken when it was due, as far as its row tells, and agrees with nothing.
+    fn damaged(&mut self, row: Damaged) {
+        self.count(row.kind, row.at);
+        if self.damaged.len() < DAMAGED_MAX {
+            let (checksum, why) = (row.checksum, row.error.to_string());
+            self.damaged.push(DamagedSnapshot { checksum, why });
+        }
+    }
+
+    fn count(&mut self, kind: Option<Kind>, at: Timestamp) {
+        self.counts.taken += 1;
+        match kind {
+            Some(Kind::Periodic) => {
+                self.counts.periodic += 1;
+                self.places.insert(place(at));
+            }
+            Some(Kind::EndOfDay) => {
+                self.counts.end_of_day += 1;
+                self.days.insert(day(at));
+            }
+            Some(Kind::Reconciliation) => self.counts.reconciliation += 1,
+            None => {}
+        }
+    }
 }
 
 impl Snapshots {
@@ -38,9 +80,9 @@ impl Snapshots {
     ///
     /// # Errors
     /// [`Stop`] when store, stream or journal cannot be read.
-    pub fn count(&self, host: &Host) -> Result<PnlSnapshots, Stop> {
+    pub fn count(&self, host: &Host) -> Result<(PnlSnapshots, Vec<DamagedSnapshot>), Stop> {
         let Some(first) = self.stream.read(0)?.map(|message| message.at) else {
-            return Ok(PnlSnapshots::default());
+            return Ok(Default::default());
         };
         let now = host.clock.now();
         let (mut seen, mut failed) = (Seen::default(), None);
@@ -60,18 +102,18 @@ impl Snapshots {
         if let Some(stop) = failed {
             return Err(stop);
         }
-        let Seen { mut counts, mut valid, places, days } = seen;
+        let Seen { mut counts, mut valid, damaged, places, days } = seen;
         valid.retain(|checksum| !disagreeing.contains(checksum));
         let (published, altered) = self.published(&valid)?;
         counts.verified = size(published.len());
         // Most often an altered copy is of a snapshot that did not agree when it was read.
-        counts.mismatched += altered.max(counts.taken - counts.verified - counts.accepted);
+        counts.mismatched = altered.max(counts.taken - counts.verified - counts.accepted);
         let owed = |place: fn(Timestamp) -> i64, seen: &BTreeSet<i64>| {
             let owed = place(now).saturating_sub(place(first));
             u64::try_from(owed).unwrap_or(0).saturating_sub(size(seen.len()))
         };
         counts.missing = owed(place, &places) + owed(day, &days);
-        Ok(counts)
+        Ok((counts, damaged))
     }
 
     /// The snapshots of a window that can be read, the newest first.
@@ -81,39 +123,15 @@ impl Snapshots {
         until: Timestamp,
         seen: &mut Seen,
     ) -> Result<Vec<Snapshot>, Stop> {
-        let Seen { counts, valid, places, days } = seen;
-        let found = match self.store.borrow().find(&every(Query::new().with_times(from, until))) {
-            Ok(found) => found,
-            Err(StoreError::Database(error)) => return Err(StoreError::Database(error).into()),
-            Err(damaged) => {
-                tracing::warn!(%damaged, "a snapshot cannot be read");
-                counts.mismatched += 1;
-                return Ok(Vec::new());
-            }
-        };
-        for stored in &found {
-            let Snapshot { kind, at, checksum, .. } = stored.snapshot;
-            counts.taken += 1;
-            match kind {
-                Kind::Periodic => {
-                    counts.periodic += 1;
-                    places.insert(place(at));
-                }
-                Kind::EndOfDay => {
-                    counts.end_of_day += 1;
-                    days.insert(day(at));
-                }
-                Kind::Reconciliation => counts.reconciliation += 1,
-            }
-            match stored.status {
-                Status::Valid => drop(valid.insert(checksum)),
-                Status::Accepted => counts.accepted += 1,
-                Status::Unchecked | Status::Alert | Status::Broken => {}
+        let mut whole = Vec::new();
+        for row in self.store.borrow().find_each(&every(Query::new().with_times(from, until)))? {
+            match row {
+                Ok(stored) => whole.push(seen.whole(stored)),
+                Err(row) => seen.damaged(row),
             }
         }
-        let mut found: Vec<_> = found.into_iter().map(|stored| stored.snapshot).collect();
-        found.sort_by_key(|snapshot| Reverse(snapshot.sequence));
-        Ok(found)
+        whole.sort_by_key(|snapshot| Reverse(snapshot.sequence));
+        Ok(whole)
     }
 
     /// Those of `kept` that were published, and how many copies are of nothing that was kept.
