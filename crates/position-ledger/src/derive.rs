@@ -304,6 +304,8 @@ impl Books {
             }
         };
         let turned = after.quantity.is_negative() != before.quantity.is_negative();
+        // A fee in kind may begin a short again where a fill has just closed one.
+        let is_over = after.quantity.is_zero() || turned || seen.closed == before.quantity.abs();
         Ok(Some(Step {
             sequence,
             at,
@@ -314,7 +316,7 @@ impl Books {
             realized: after.realized.checked_sub(before.realized)?,
             quantity: after.quantity,
             open_cost: after.open_cost,
-            ended_cycle: !before.quantity.is_zero() && (after.quantity.is_zero() || turned),
+            ended_cycle: !before.quantity.is_zero() && is_over,
         }))
     }
 
