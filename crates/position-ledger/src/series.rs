@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How many numbers stay with the series itself; with what stands beside it in a run they fill a line of memory.
-const RECENT: usize = 7;
+/// How many numbers stay with the series itself; with what stands beside it in a run they fill two lines of memory.
+const RECENT: usize = 23;
 
 /// Numbers in the order in which they were added.
 ///
 /// The last few stand in the series itself, which whoever adds one has read already.
-/// The others have memory of their own, which no cache holds for thousands of series, and which is waited for once in
-/// seven times.
+/// The others have memory of their own, a page or more for each of thousands of series: that is waited for when all of
+/// the last few go there at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series {
     older: Vec<u32>,
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_list_of_what_was_added_and_not_removed(steps in prop::collection::vec((0..8_u8, any::<prop::sample::Index>()), 0..80)) {
+        fn it_is_a_list_of_what_was_added_and_not_removed(steps in prop::collection::vec((0..8_u8, any::<prop::sample::Index>()), 0..120)) {
             let (mut series, mut model) = (Series::default(), Vec::new());
             for (number, (step, place)) in (0_u32..).zip(steps) {
                 match step {
