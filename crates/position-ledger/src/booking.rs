@@ -402,8 +402,8 @@ impl Books {
             return Ok(Traded::default());
         };
         self.trail.booked.push(Booked::before(number, slot));
-        let at = deal.trade.opening.at;
-        slot.track = Track { last: target.turn, active: at.max(slot.track.active) };
+        let Birth { sequence, at, .. } = deal.trade.opening;
+        slot.track = Track { last: key(terms, sequence, at), active: at.max(slot.track.active) };
         slot.ops.push(Op::Fill(place));
         let is_share = slot.main.is_some();
         let mut sink = Sink::of(&mut self.trail, number);

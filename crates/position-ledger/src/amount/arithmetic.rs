@@ -61,6 +61,10 @@ pub(super) fn share(units: i128, numerator: i128, denominator: i128, grain: i128
     {
         return Some(share);
     }
+    long_share(units, numerator, denominator, grain)
+}
+
+fn long_share(units: i128, numerator: i128, denominator: i128, grain: i128) -> Option<i128> {
     // Quantities are mostly coarse: without their common zeros the product mostly fits 128 bits.
     let (numerator, denominator) = shortened(numerator, denominator);
     let narrow_product = units.checked_mul(numerator);
