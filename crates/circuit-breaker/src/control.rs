@@ -97,12 +97,11 @@ impl Breaker {
     /// A half-open breaker stays as it is.
     ///
     /// # Errors
-    /// The breaker is neither open nor half-open; nothing has changed.
+    /// The breaker is neither open nor half-open, and stays what it is.
     pub fn half_open(&self, now: Instant) -> Result<(), IllegalTransition> {
         let moment = self.gate().moment(now);
         let from = self.change(|machine, events| {
-            let from = machine.state();
-            if machine.half_open(moment, events) { None } else { Some(from) }
+            if machine.half_open(moment, events) { None } else { Some(machine.state()) }
         });
         from.map_or(Ok(()), |from| Err(IllegalTransition { from }))
     }

@@ -60,7 +60,10 @@ impl Snapshot {
 impl Breaker {
     /// Writes down what should outlive the process.
     pub fn snapshot(&self, clock: &impl Clock) -> Snapshot {
-        let tick = self.gate().moment(clock.instant()).tick;
+        let now = clock.instant();
+        // What is written down is how it stands now, not when somebody last looked.
+        self.expire(now);
+        let tick = self.gate().moment(now).tick;
         let taken_at = clock.now();
         self.read(|machine| Snapshot {
             policy: Policy::clone(&machine.policy),

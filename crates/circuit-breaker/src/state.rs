@@ -229,6 +229,7 @@ impl Machine {
         if self.state == State::ForcedOpen {
             return;
         }
+        self.expire(moment, events);
         if self.state != State::Open {
             self.enter(State::Open, Now::At(moment), events);
         }

@@ -41,6 +41,7 @@ impl Machine {
 
     /// Half-open by hand; false where that is no way to go.
     pub(crate) fn half_open(&mut self, moment: Moment, events: &mut Vec<Event>) -> bool {
+        self.expire(moment, events);
         if self.state == State::Open {
             self.start_half_open(moment, events);
         }

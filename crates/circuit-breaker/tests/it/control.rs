@@ -342,6 +342,41 @@ fn a_snapshot_knows_of_an_opening_before_a_switch_by_hand() {
 }
 
 #[test]
+fn a_switch_that_is_told_the_time_sees_what_time_has_done() {
+    let clock = clock();
+    let half_open = |then| {
+        let breaker = Breaker::new(policy().with_half_open_max(SECOND, then)).unwrap();
+        breaker.open(clock.instant());
+        breaker.half_open(clock.instant()).unwrap();
+        clock.advance(SECOND);
+        breaker
+    };
+    let breaker = half_open(AfterHalfOpen::Closed);
+    assert!(breaker.half_open(clock.instant()).is_err(), "it is closed by now");
+    let breaker = half_open(AfterHalfOpen::Closed);
+    breaker.open(clock.instant());
+    assert_eq!((breaker.state(), breaker.open_attempt()), (State::Open, 0));
+    let breaker = half_open(AfterHalfOpen::Open);
+    breaker.half_open(clock.instant()).unwrap();
+    assert_eq!((breaker.state(), breaker.open_attempt()), (State::HalfOpen, 1));
+    let breaker = half_open(AfterHalfOpen::Open);
+    breaker.open_for(SECOND, clock.instant());
+    assert_eq!((breaker.open_attempt(), breaker.totals().opened), (1, 2));
+}
+
+#[test]
+fn the_counts_that_stay_while_open_are_those_of_the_moment_it_opened() {
+    let clock = clock();
+    let now = || clock.instant();
+    let policy = Policy::new(SECOND).with_failure_count(9).with_time_window(SECOND, 10);
+    let breaker = Breaker::new(policy).unwrap();
+    breaker.admit(now).unwrap().failure(now);
+    clock.advance(2 * SECOND);
+    breaker.open(now());
+    assert_eq!(breaker.counts(now).total(), 0, "the failure is forgotten by now");
+}
+
+#[test]
 fn a_lost_lease_is_told() {
     let clock = clock();
     let now = || clock.instant();

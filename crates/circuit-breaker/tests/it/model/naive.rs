@@ -121,6 +121,7 @@ impl Model {
     }
 
     pub(crate) fn open_by_hand(&mut self, now: u64, until: Option<u64>) {
+        self.expire(now);
         match self.state {
             State::ForcedOpen => return,
             State::Open => {}
@@ -130,6 +131,7 @@ impl Model {
     }
 
     pub(crate) fn half_open_by_hand(&mut self, now: u64) -> bool {
+        self.expire(now);
         if self.state == State::Open {
             self.start_half_open(now);
         }

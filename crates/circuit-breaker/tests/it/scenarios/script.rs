@@ -178,6 +178,8 @@ impl Script {
             return Ok(());
         }
         let breaker = self.target.breaker(key, &self.clock)?;
+        // Some are not told the time, and what it has done comes first.
+        breaker.expire(now);
         match what {
             "open" => breaker.open(now),
             "open_for" => breaker.open_for(Duration::from_millis(integer(&step["ms"])?), now),
