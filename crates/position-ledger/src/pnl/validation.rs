@@ -53,6 +53,18 @@ pub enum Figure {
     Cash,
 }
 
+impl Figure {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quantity => "quantity",
+            Self::OpenCost => "open_cost",
+            Self::Realized => "realized",
+            Self::Cash => "cash",
+        }
+    }
+}
+
 /// One figure that is not the same in the snapshot and in the books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
