@@ -170,11 +170,11 @@ pub fn snapshots(look: &Look, query: &Query, doubtful: bool) -> anyhow::Result<S
         }
         let verdict = agrees.map_or_else(|error| error.to_string(), |()| "agrees".into());
         let total = |(currency, amount): (_, &_)| format!("{currency} {amount}");
-        let realized: Vec<String> = snapshot.realized.iter().map(total).collect();
-        let unrealized: Vec<String> = snapshot.unrealized.iter().map(total).collect();
+        let realized = listed(snapshot.realized.iter().map(total));
+        let unrealized = listed(snapshot.unrealized.iter().map(total));
         writeln!(
             text,
-            "{} {} entry {} realised {realized:?} unrealised {unrealized:?} {} {} {verdict}",
+            "{} {} entry {} realised {realized} unrealised {unrealized} {} {} {verdict}",
             utc(snapshot.at),
             snapshot.kind.as_str(),
             snapshot.sequence,
@@ -183,7 +183,8 @@ pub fn snapshots(look: &Look, query: &Query, doubtful: bool) -> anyhow::Result<S
         )?;
         for drift in stored.validation.iter().flat_map(|(validation, _)| &validation.drifts) {
             let of = drift.instrument.as_ref().map_or(drift.currency.as_str(), |id| id.as_str());
-            writeln!(text, "  {:?} of {of} differed by {}", drift.figure, drift.difference)?;
+            let figure = drift.figure.as_str();
+            writeln!(text, "  {figure} of {of} differed by {}", drift.difference)?;
         }
     }
     for Damaged { at, kind, error, .. } in damaged.into_iter().rev() {
@@ -192,6 +193,14 @@ pub fn snapshots(look: &Look, query: &Query, doubtful: bool) -> anyhow::Result<S
     }
     write!(text, "{kept} snapshots, {agreeing} agree with the books")?;
     Ok(Seen { text, is_well: kept == agreeing })
+}
+
+/// Figures one after the other; `nothing` when there are none.
+fn listed(figures: impl Iterator<Item = String>) -> String {
+    match figures.collect::<Vec<_>>() {
+        none if none.is_empty() => "nothing".to_owned(),
+        some => some.join(", "),
+    }
 }
 
 /// Verifies the journal's chain, and that money is conserved.
@@ -235,9 +244,10 @@ pub fn reconcile(look: &Look, venue: Option<&str>) -> anyhow::Result<Seen> {
     }
     write!(
         text,
-        "{} trades at the venue, {} fills in the books, adjusted by {adjusted:?}, {} breaks",
+        "{} trades at the venue, {} fills in the books, adjusted by {}, {} breaks",
         audit.trades.len(),
         look.stores.ledger.books().fills().len(),
+        listed(adjusted.iter().map(ToString::to_string)),
         breaks.len()
     )?;
     Ok(Seen { text, is_well: breaks.is_empty() })

@@ -35,7 +35,16 @@ use trading_host::{
 /// doubled or invented.
 ///
 /// Without arguments: `run --faults storm --seed 1`.
-/// Exit status: 0 when every invariant holds, 1 when one broke, 2 when it refused before trading.
+/// Exit status of a run: 0 when every invariant holds, 1 when one broke or trading broke off, 2 when
+/// it refused before trading.
+///
+/// Of a look (letters, positions, reconcile, snapshots, verify): 0 when all is as it should be, 1
+/// when something is not, 2 when it refused.
+///
+/// Of lift, isolate, release and discard: 0 when it is done, 1 when nothing was to be done, 2 when
+/// it refused or could not complete it.
+///
+/// A result that cannot be written is 1.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -194,7 +203,7 @@ struct LiftArgs {
     /// The folder that the run kept
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    /// What was found, in words; kept beside the halt
+    /// What was found, in at most 512 bytes; kept beside the halt
     #[arg(long, value_name = "WORDS")]
     reason: Reason,
 }
@@ -206,7 +215,7 @@ struct ApartArgs {
     /// The instrument's symbol
     #[arg(long, value_name = "SYMBOL")]
     instrument: String,
-    /// What was found, in words; kept in the journal
+    /// What was found, in at most 512 bytes; kept in the journal
     #[arg(long, value_name = "WORDS")]
     reason: Reason,
 }
@@ -221,7 +230,7 @@ struct ReleaseArgs {
     /// One letter that waits for a human, whatever instrument it names; `letters` lists the ids
     #[arg(long, value_name = "ID", conflicts_with = "instrument")]
     letter: Option<LetterId>,
-    /// What was found, in words; kept in the journal, and beside the letters
+    /// What was found, in at most 512 bytes; kept in the journal, and beside the letters
     #[arg(long, value_name = "WORDS")]
     reason: Reason,
 }
@@ -233,7 +242,7 @@ struct DiscardArgs {
     /// The letter; `letters` lists the ids
     #[arg(long, value_name = "ID")]
     letter: LetterId,
-    /// What was found, in words; kept beside the letter
+    /// What was found, in at most 512 bytes; kept beside the letter
     #[arg(long, value_name = "WORDS")]
     reason: Reason,
 }

@@ -327,9 +327,13 @@ pub fn level_with(books: &Books, audit: &Audit) -> Vec<String> {
     }
     let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     let differs = keys.into_iter().filter(|key| ours.get(*key) != theirs.get(*key));
-    differs
-        .map(|key| format!("{} {}: {:?} != {:?}", key.0, key.1, ours.get(key), theirs.get(key)))
-        .collect()
+    // What is zero is not among the figures.
+    let shown = |figure: Option<&String>| figure.map_or_else(|| "0".to_owned(), Clone::clone);
+    let in_words = |key: &(&str, String)| {
+        let (ours, theirs) = (shown(ours.get(key)), shown(theirs.get(key)));
+        format!("{} {}: {ours} in the books, {theirs} at the venue", key.0, key.1)
+    };
+    differs.map(in_words).collect()
 }
 
 /// Positions, balances and fees that are not zero, as canonical text.

@@ -222,17 +222,26 @@ fn repair(host: &Host, report: &Report) -> Result<(), Stop> {
 }
 
 fn report_to_human(host: &Host, finding: &Finding) {
+    let shown = |figure: Option<Decimal>| figure.map_or("none".to_owned(), |it| it.to_string());
     let text = format!(
-        "{} of {:?}: ours {:?}, theirs {:?}",
+        "the books differ from the venue's: {} of {}: {} in the books, {} at the venue",
         finding.kind.name(),
-        finding.subject,
-        finding.internal,
-        finding.external
+        in_words(&finding.subject),
+        shown(finding.internal),
+        shown(finding.external)
     );
-    let text = format!("the books differ from the venue's: {text}");
     match instrument_of(&finding.subject) {
         Some(symbol) => host.meet(Trouble::InstrumentDiffers, host.known(symbol), text),
         None => host.meet(Trouble::BooksDiffer, None, text),
+    }
+}
+
+fn in_words(subject: &Subject) -> String {
+    match subject {
+        Subject::Order { instrument, order_id, .. } => format!("order {order_id} of {instrument}"),
+        Subject::Trade { instrument, trade_id, .. } => format!("trade {trade_id} of {instrument}"),
+        Subject::Position { instrument, .. } => format!("the position of {instrument}"),
+        Subject::Balance { currency, .. } => format!("the balance of {currency}"),
     }
 }
 

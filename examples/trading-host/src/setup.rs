@@ -14,7 +14,9 @@ use backstop_clock::{Clock, SystemClock, Timestamp};
 use backstop_dlq::{SqliteStore, stream::SqliteLog};
 use backstop_position_ledger::{
     self as ledger, Account, Amount, Currency, InstrumentId, Instruments, Ledger, SqliteJournal,
-    SqliteSnapshots, journal,
+    SqliteSnapshots,
+    error::ReplayError,
+    journal,
     pnl::{Query, Store},
 };
 use backstop_schema_version::{
@@ -223,8 +225,15 @@ impl Stores {
     /// A journal that does not verify, or a schema that a store does not know.
     pub fn open(db: Database, instruments: Instruments) -> anyhow::Result<Self> {
         let journal = SqliteJournal::open(db.clone()).context("cannot open the journal")?;
-        let ledger =
-            Ledger::open(Box::new(journal), instruments).context("the journal does not verify")?;
+        let ledger = Ledger::open(Box::new(journal), instruments);
+        let ledger = ledger.map_err(|error| {
+            let why = match &error {
+                ReplayError::Verify(_) => "the journal does not verify",
+                // The chain is whole, so it is what it was replayed with.
+                _ => "the journal does not fit this market; name the run's own with --market",
+            };
+            anyhow::Error::new(error).context(why)
+        })?;
         let letters = SqliteStore::open(&db)?;
         let stream = SqliteLog::open(&db, snapshots::STREAM)?;
         let snapshots = SqliteSnapshots::open(db.clone())?;

@@ -154,7 +154,8 @@ impl Snapshots {
             let position = self.publish(&stored.snapshot)?;
             self.verify(host, &stored.snapshot, position)?;
         }
-        let first = self.stream.read(0)?.map_or_else(|| host.clock.now(), |message| message.at);
+        let first = self.stream.read(0).map_err(|error| streamed(&error))?;
+        let first = first.map_or_else(|| host.clock.now(), |message| message.at);
         let done = (self.last(Kind::Periodic, first)?, self.last(Kind::EndOfDay, first)?);
         self.schedule.set(schedule(done.0.min(done.1))?);
         self.done.set(done);
@@ -223,12 +224,12 @@ impl Snapshots {
             serde_json::to_vec(snapshot)
         };
         let payload = payload.map_err(|error| Stop::Snapshots(error.to_string()))?;
-        Ok(self.stream.publish(payload, snapshot.at)?)
+        self.stream.publish(payload, snapshot.at).map_err(|error| streamed(&error))
     }
 
     /// Compares a published snapshot with the live books, and notes what came of it.
     fn verify(&self, host: &Host, kept: &Snapshot, position: u64) -> Result<(), Stop> {
-        let message = self.stream.read(position)?;
+        let message = self.stream.read(position).map_err(|error| streamed(&error))?;
         let published =
             message.and_then(|message| serde_json::from_slice::<Snapshot>(&message.payload).ok());
         let validation = if let Some(published) = published {
@@ -275,7 +276,7 @@ fn in_words(snapshot: &Snapshot, validation: &Validation) -> String {
     let first = validation.drifts.first();
     let first = first.map_or_else(String::new, |drift| {
         let of = drift.instrument.as_ref().map_or(drift.currency.as_str(), |id| id.as_str());
-        format!(", first {:?} of {of} by {}", drift.figure, drift.difference)
+        format!(", first {} of {of} by {}", drift.figure.as_str(), drift.difference)
     });
     let drifts = validation.drifts.len();
     format!("the {kind} snapshot of {at} differs from the books in {drifts} figures{first}")
@@ -308,11 +309,19 @@ impl From<StoreError> for Stop {
 
 impl From<TakeError> for Stop {
     fn from(error: TakeError) -> Self {
-        match std::error::Error::source(&error) {
-            Some(source) => Self::Snapshots(format!("{error}: {source}")),
-            None => Self::Snapshots(error.to_string()),
+        match error {
+            TakeError::Kept(source) => source.into(),
+            TakeError::Published(source) => match source.downcast() {
+                Ok(stop) => *stop,
+                Err(source) => Self::Snapshots(source.to_string()),
+            },
         }
     }
+}
+
+/// The stream is a store of letters, too, but no letter is concerned.
+fn streamed(error: &StreamError) -> Stop {
+    Stop::Snapshots(format!("their stream: {error}"))
 }
 
 impl From<Invalid> for Stop {

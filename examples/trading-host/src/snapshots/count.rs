@@ -3,12 +3,13 @@
 use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 
 use backstop_clock::{Clock, Timestamp};
+use backstop_dlq::Message;
 use backstop_position_ledger::{
     journal::Digest,
     pnl::{Damaged, Kind, Query, Snapshot, Status, Stored},
 };
 
-use super::{DAY_END, EVERY, NOON, Snapshots, every, length};
+use super::{DAY_END, EVERY, NOON, Snapshots, every, length, streamed};
 use crate::{
     host::{Host, Stop},
     report::{DamagedSnapshot, PnlSnapshots},
@@ -81,7 +82,9 @@ impl Snapshots {
     /// # Errors
     /// [`Stop`] when store, stream or journal cannot be read.
     pub fn count(&self, host: &Host) -> Result<(PnlSnapshots, Vec<DamagedSnapshot>), Stop> {
-        let Some(first) = self.stream.read(0)?.map(|message| message.at) else {
+        let Some(first) =
+            self.stream.read(0).map_err(|error| streamed(&error))?.map(|message| message.at)
+        else {
             return Ok(Default::default());
         };
         let now = host.clock.now();
@@ -137,14 +140,14 @@ impl Snapshots {
     /// Those of `kept` that were published, and how many copies are of nothing that was kept.
     fn published(&self, kept: &BTreeSet<Digest>) -> Result<(BTreeSet<Digest>, u64), Stop> {
         let (mut published, mut altered) = (BTreeSet::new(), 0);
-        self.stream.read_all(&mut |message| match serde_json::from_slice::<Snapshot>(
-            &message.payload,
-        ) {
-            Ok(copy) if kept.contains(&copy.checksum) && copy.verify().is_ok() => {
-                published.insert(copy.checksum);
-            }
-            _ => altered += 1,
-        })?;
+        let mut count =
+            |message: Message| match serde_json::from_slice::<Snapshot>(&message.payload) {
+                Ok(copy) if kept.contains(&copy.checksum) && copy.verify().is_ok() => {
+                    published.insert(copy.checksum);
+                }
+                _ => altered += 1,
+            };
+        self.stream.read_all(&mut count).map_err(|error| streamed(&error))?;
         Ok((published, altered))
     }
 }

@@ -138,7 +138,7 @@ fn a_drift_above_the_limit_is_told_to_a_human_in_units() {
     let (statuses, told, report) = doctored(|snapshot| richer(snapshot, "1.000001"));
     assert_eq!(statuses, [Status::Alert; 7]);
     assert_eq!(told.len(), 7);
-    assert!(told[0].contains("first Cash of USD by -1.000001"), "{}", told[0]);
+    assert!(told[0].contains("first cash of USD by -1.000001"), "{}", told[0]);
     assert_eq!(report.pnl_snapshots.mismatched, 7);
     assert_eq!(broken(&report), ["snapshots_verify"]);
     // Trading rests on the books, not on what is told of them.
@@ -211,6 +211,31 @@ fn a_store_that_can_no_longer_be_written_ends_the_run() {
         // The first one is taken before trading opens.
         assert_eq!(stopped.is::<BrokenOff>(), kept > 0, "{stopped:#}");
     }
+}
+
+/// A stream that takes nothing, because the disk is full.
+#[derive(Debug)]
+struct Full;
+
+impl Stream for Full {
+    fn publish(&self, _payload: Vec<u8>, _at: Timestamp) -> Result<u64, StreamError> {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        Err(StreamError::outage(full))
+    }
+
+    fn read(&self, _position: u64) -> Result<Option<Message>, StreamError> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn a_stream_that_can_no_longer_be_written_is_what_the_run_names() {
+    let stage = stage();
+    let Set { mut ports, .. } = stage.set();
+    ports.stream = Box::new(Full);
+    let stopped = run(ports, stage.settings).unwrap_err();
+    let words = "the snapshots: their stream: the store failed: no storage space";
+    assert_eq!(stopped.to_string(), words);
 }
 
 #[test]

@@ -92,6 +92,25 @@ fn a_corrupt_journal_byte_is_found_with_its_sequence() {
 }
 
 #[test]
+fn another_market_than_the_run_traded_is_what_a_refusal_names() {
+    let (market, folder) = (market_until("2017-01-06"), tempfile::tempdir().unwrap());
+    let path = market.path().join("instruments.csv");
+    let terms = fs::read_to_string(&path).unwrap();
+    let doubled =
+        terms.replacen("EURUSD,EUR,USD,0.00001,1000,1,", "EURUSD,EUR,USD,0.00001,1000,2,", 1);
+    assert_ne!(doubled, terms);
+    fs::write(&path, doubled).unwrap();
+    let (status, _, err) = told(&run(market.path(), Some(folder.path()), &["--faults", "none"]));
+    assert_eq!(status, Some(0), "{err}");
+    let at = folder.path().to_str().unwrap();
+    let (status, _, err) = told(&host(["positions", "--data-dir", at]));
+    assert_eq!(status, Some(2));
+    let words =
+        "the journal does not fit this market; name the run's own with --market: journal entry";
+    assert!(err.contains(words), "{err}");
+}
+
+#[test]
 fn a_database_of_a_newer_schema_is_refused() {
     let (market, folder) = finished();
     let later = Migration {
@@ -182,6 +201,10 @@ fn a_file_that_is_no_database_of_a_host_stays_as_it_is() {
 
     fs::write(&file, "date,open,high,low,close and so on, for longer than a header").unwrap();
     looked("file is not a database");
+    // The cause is told once.
+    let (_, _, err) = told(&host(["letters", "--data-dir", at]));
+    let words = format!("cannot open the database {}: file is not a database", file.display());
+    assert_eq!(err, format!("trading-host: {words}\n"));
     refused(market.path(), folder.path(), &[], &["file is not a database"]);
 
     // Nothing is in it, and so nothing to look into; a run may begin there.
