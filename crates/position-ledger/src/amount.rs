@@ -66,7 +66,7 @@ impl Amount {
     }
 
     /// A few units of 1e-18.
-    pub(crate) const fn tiny(units: u8) -> Self {
+    pub(crate) const fn tiny(units: u32) -> Self {
         Self(units as i128)
     }
 

@@ -10,12 +10,6 @@ use crate::name::{Currency, InstrumentId};
 use crate::rules::{Contract, Method, Mode, Sequencing};
 use crate::wide;
 
-/// What a handful of roundings may have left in a cost: four units of the last decimal.
-const COST_SLACK: Amount = Amount::tiny(4);
-
-/// Decimals that prices are traded at, and then some.
-const PRICE_DECIMALS: u32 = 9;
-
 /// A contract: its value, its steps, its currencies, and how its positions are kept.
 ///
 /// # Examples
@@ -299,24 +293,6 @@ impl Instrument {
             Ok(units) => value.mul_div(Amount::ONE, units),
             Err(_) => wide::quotient(value, quantity, self.multiplier),
         }
-    }
-
-    /// The average price of what cost so much in all, rounded half to even at the 18th decimal.
-    ///
-    /// The cost of an inverse contract is the sum of rounded quotients.
-    /// So if a price of few decimals costs the same but for a few units, then that is the average, without the rounding.
-    pub(crate) fn average(&self, quantity: Amount, cost: Amount) -> Result<Amount, AmountError> {
-        let quotient = self.price_of(quantity, cost)?;
-        if !self.is_inverse() {
-            return Ok(quotient);
-        }
-        let at = |cost: Result<Amount, AmountError>| self.price_of(quantity, cost?);
-        let bounds = (at(cost.checked_add(COST_SLACK)), at(cost.checked_sub(COST_SLACK)));
-        // At the ends of the range, or of a cost that is all slack, there is nothing to choose from.
-        let (Ok(lowest), Ok(highest)) = bounds else { return Ok(quotient) };
-        let rounded = |places| quotient.mul_div_at(Amount::ONE, Amount::ONE, places).ok();
-        let mut short = (0..=PRICE_DECIMALS).filter_map(rounded);
-        Ok(short.find(|price| lowest <= *price && *price <= highest).unwrap_or(quotient))
     }
 
     /// A price that a fill of this contract can have.

@@ -99,6 +99,7 @@ mod wide;
 mod name;
 pub mod rules;
 mod instrument;
+mod average;
 mod entry;
 pub mod order;
 pub mod fill;

@@ -197,8 +197,8 @@ impl<'a> Position<'a> {
     /// The average price, rounded half to even; none when flat.
     ///
     /// `open_cost / (|quantity| * multiplier)`; for inverse contracts the harmonic one, `|quantity| * multiplier / open_cost`.
-    /// The cost of an inverse contract is a rounded quotient; that rounding does not show in the average: what was bought
-    /// at 14000 has an average of 14000.
+    /// The cost of an inverse contract is a rounded quotient, and that of quantities finer than 1e-9 a rounded product;
+    /// that rounding does not show in the average: what was bought at 14000 has an average of 14000.
     ///
     /// # Errors
     ///

@@ -69,10 +69,10 @@ fn a_product_of_three_is_not_a_product_of_rounded_products() {
     assert_eq!(contract.price_of(Amount::ZERO, Amount::ONE), Err(AmountError::DivideByZero));
 }
 
-/// The average of an inverse position after these fills: quantity and price.
-fn average(fills: &[(String, String)]) -> Amount {
+/// The average of a position after these fills: quantity and price.
+fn average(kind: Contract, fills: &[(String, String)]) -> Amount {
     let id = instrument_id("X");
-    let known = Instruments::new([contract(Contract::Inverse, Amount::ONE)]).unwrap();
+    let known = Instruments::new([contract(kind, Amount::ONE)]).unwrap();
     let mut ledger = Ledger::open(Box::new(MemoryJournal::new()), known).unwrap();
     let mut desk = Desk::default();
     for (place, (quantity, price)) in fills.iter().enumerate() {
@@ -92,15 +92,41 @@ proptest! {
         let price = format!("{}.{:02}", cents / 100, cents % 100);
         let fills: Vec<_> =
             quantities.iter().map(|quantity| (quantity.to_string(), price.clone())).collect();
-        prop_assert_eq!(average(&fills), amount(&price));
+        prop_assert_eq!(average(Contract::Inverse, &fills), amount(&price));
     }
+
+    #[test]
+    fn what_was_bought_in_the_finest_units_has_the_average_it_was_bought_at(
+        units in prop::collection::vec(1_000_000_000_000_000..10_i64.pow(18), 1..5),
+        cents in -10_000_000..10_000_000_i64,
+    ) {
+        let price = Amount::from_int(cents).mul_div(Amount::ONE, Amount::from_int(100)).unwrap();
+        let fills: Vec<_> = units
+            .iter()
+            .map(|units| (Amount::from_units((*units).into()).unwrap(), price))
+            .map(|(quantity, price)| (quantity.to_string(), price.to_string()))
+            .collect();
+        prop_assert_eq!(average(Contract::Linear, &fills), price);
+    }
+}
+
+#[test]
+fn an_average_that_is_exact_is_not_made_shorter() {
+    let of = |quantity: &str, price: &str| {
+        average(Contract::Linear, &[(quantity.to_owned(), price.to_owned())]).to_string()
+    };
+    assert_eq!(of("1", "100.000000000000000005"), "100.000000000000000005");
+    assert_eq!(of("0.000000001", "50000.000000003"), "50000.000000003");
+    // Of so little the cost says too little to guess by.
+    assert_eq!(of("0.0000000000015", "50000.00003"), "50000.00003");
+    assert_eq!(of("0.5", "-7.000000000000000002"), "-7.000000000000000002");
 }
 
 #[test]
 fn the_average_of_an_inverse_position_does_not_show_what_its_cost_was_rounded_by() {
     let of = |fills: &[(&str, &str)]| {
         let fills = fills.iter().map(|(quantity, price)| ((*quantity).into(), (*price).into()));
-        average(&fills.collect::<Vec<_>>()).to_string()
+        average(Contract::Inverse, &fills.collect::<Vec<_>>()).to_string()
     };
     // 10000 / 14000 and 1 / 30000 have no end, and are kept to the 18th decimal.
     assert_eq!(of(&[("10000", "14000")]), "14000");
