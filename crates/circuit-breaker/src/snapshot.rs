@@ -5,7 +5,7 @@ use backstop_clock::{Clock, Timestamp};
 use crate::{
     Breaker, Policy, PolicyError, State,
     state::Machine,
-    time::{left, nanos},
+    time::{left, tick},
 };
 
 /// What a breaker knows that should outlive its process.
@@ -42,6 +42,9 @@ pub struct Snapshot {
     /// It has opened since the last close; the number of a first opening does not tell.
     #[cfg_attr(feature = "serde", serde(default))]
     has_opened: bool,
+    /// How long the time line was then, on which the slices of a window lie.
+    #[cfg_attr(feature = "serde", serde(default))]
+    age: Duration,
     taken_at: Timestamp,
 }
 
@@ -71,6 +74,7 @@ impl Breaker {
             left: machine.until().map(|until| left(until, tick)),
             open_attempt: machine.open_attempt(),
             has_opened: machine.has_opened(),
+            age: left(tick, 0),
             taken_at,
         })
     }
@@ -79,18 +83,23 @@ impl Breaker {
     ///
     /// The time since the snapshot is read from the wall clock and counts as time passed.
     /// A wall clock that was set back counts as none, so that no open time grows.
+    /// Slices of a time window lie where they lay before.
     ///
     /// # Errors
     /// Every setting of the policy that is impossible, as in a snapshot edited by hand.
     pub fn restore(snapshot: Snapshot, clock: &impl Clock) -> Result<Self, PolicyError> {
         snapshot.policy.check()?;
         let passed = clock.now().since(snapshot.taken_at);
-        let until = snapshot.left.map(|left| nanos(left.saturating_sub(passed)));
+        let (now, age) = (clock.instant(), snapshot.age.saturating_add(passed));
+        // A clock that cannot express the start of the time line starts another one.
+        let start = now.checked_sub(age).unwrap_or(now);
+        let end = |left: Duration| now.checked_add(left.saturating_sub(passed));
+        let until = snapshot.left.map(|left| end(left).map_or(i64::MAX, |end| tick(start, end)));
         let mut machine = Machine::new(Arc::new(snapshot.policy));
         let attempt = snapshot.open_attempt;
         // One that was written before this was told says so by its number or its state alone.
         let has_opened = snapshot.has_opened || attempt > 0;
         machine.resume(snapshot.state, until, has_opened.then_some(attempt));
-        Ok(Self::of(machine, Some(clock.instant())))
+        Ok(Self::of(machine, Some(start)))
     }
 }

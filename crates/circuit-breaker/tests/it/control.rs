@@ -377,6 +377,25 @@ fn the_counts_that_stay_while_open_are_those_of_the_moment_it_opened() {
 }
 
 #[test]
+fn a_restored_window_is_cut_where_it_was() {
+    let clock = clock();
+    let now = || clock.instant();
+    let policy = Policy::new(SECOND).with_failure_count(9).with_time_window(10 * SECOND, 10);
+    let breaker = Breaker::starting(policy, now()).unwrap();
+    clock.advance(1_700 * SECOND / 1_000);
+    let kept = breaker.snapshot(&clock);
+    clock.advance(SECOND);
+    // At 2.7 s; a verdict at 2.9 s leaves the window at 12 s, as it would have before.
+    let restored = Breaker::restore(kept, &clock).unwrap();
+    clock.advance(SECOND / 5);
+    restored.admit(now).unwrap().failure(now);
+    clock.advance(9_099 * SECOND / 1_000);
+    assert_eq!(restored.counts(now).failure, 1);
+    clock.advance(SECOND / 1_000);
+    assert_eq!(restored.counts(now).failure, 0);
+}
+
+#[test]
 fn a_lost_lease_is_told() {
     let clock = clock();
     let now = || clock.instant();

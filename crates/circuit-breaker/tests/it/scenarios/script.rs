@@ -153,6 +153,8 @@ impl Script {
             "advance" => self.clock.advance(integer(&step["ms"])?),
             "clock" => self.clock.set(integer(&step["to_ms"])?),
             "reconfigure" => {
+                // It is not told the time, and what that has done comes first.
+                self.target.expire(step["key"].as_str(), self.clock.now());
                 seen.errors = self.target.reconfigure(&step["config"])?;
             }
             "restore" => {
