@@ -293,7 +293,7 @@ fn adjustments_are_drift(books: &Books, audit: &Audit) -> Check {
         }
     }
     let shown = |(currency, amount, at): &(&str, Decimal, Timestamp)| {
-        format!("{amount} {currency} at {at}")
+        format!("{amount} {currency} at {}", utc(*at))
     };
     let injected = drifts.iter().map(shown).collect::<Vec<_>>().join(", ");
     for adjustment in books.adjustments() {

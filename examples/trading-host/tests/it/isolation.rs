@@ -246,6 +246,30 @@ fn a_letter_of_an_unknown_symbol_is_settled_by_its_id() {
     assert_eq!((status, level["halted"].is_null()), (Some(0), true), "{level:#}");
 }
 
+#[test]
+fn a_trade_that_only_a_discarded_letter_told_of_is_found_by_comparison() {
+    let (market, folder) = (january(), tempfile::tempdir().unwrap());
+    let (at, path) = (folder.path().to_str().unwrap(), market.path().to_str().unwrap());
+    assert_eq!(
+        told(&run(market.path(), Some(folder.path()), &["--crash-at", "lettered:1"])).0,
+        None
+    );
+    let (_, listed, _) = operate_look("letters", market.path(), folder.path());
+    let id = listed.split(' ').next().unwrap();
+    let args = ["discard", "--data-dir", at, "--market", path, "--letter", id, "--reason", "torn"];
+    let (status, _, err) = told(&host(args));
+    assert_eq!(status, Some(0), "{err}");
+    let (status, level) = report(market.path(), folder.path());
+    // It is in the books, and the report says that no fault of the venue's explains how.
+    let broken = |check: &&Value| check["holds"] != Value::Bool(true);
+    let broken: Vec<_> = level["invariants"].as_array().unwrap().iter().filter(broken).collect();
+    assert_eq!((status, broken.len()), (Some(1), 1), "{broken:?}");
+    assert_eq!(broken[0]["name"], Value::from("every_trade_once"));
+    let words = "was recovered, and had not been lost";
+    assert!(broken[0]["detail"].as_str().unwrap().contains(words), "{broken:?}");
+    assert_eq!(figure(&level, "/dead_letters/remaining"), 0);
+}
+
 fn operate_look(look: &str, market: &Path, folder: &Path) -> (Option<i32>, String, String) {
     let (market, folder) = (market.to_str().unwrap(), folder.to_str().unwrap());
     told(&host([look, "--data-dir", folder, "--market", market]))
