@@ -9,7 +9,7 @@ mod shared;
 use std::collections::BTreeMap;
 
 use backstop_clock::Timestamp;
-use backstop_position_ledger::error::{Fault, VerifyError};
+use backstop_position_ledger::error::{AppendError, Fault, VerifyError};
 use backstop_position_ledger::journal::{Checkpoint, Journal, Record, verify_against};
 use backstop_position_ledger::pnl::{Kind, Snapshot};
 use backstop_position_ledger::{
@@ -208,8 +208,11 @@ impl Book {
         if version.is_none() {
             return Ok(self.ledger.append(&entry, Durability::Grouped)?);
         }
-        let mut outcomes = self.ledger.append_all(&[entry], version, Durability::Grouped)?;
-        Ok(outcomes.remove(0))
+        match self.ledger.append_all(&[entry], version, Durability::Grouped) {
+            // A group of one that conflicts is a conflict.
+            Err(AppendError::GroupConflict { difference, .. }) => Ok(Outcome::Conflict(difference)),
+            outcomes => Ok(outcomes?.remove(0)),
+        }
     }
 
     /// A ledger on the image of a snapshot, without anything that came later.
