@@ -168,6 +168,8 @@ enum Step {
     HalfOpen,
     Expire,
     Reconfigure(Change),
+    /// A snapshot, and a breaker that goes on from it.
+    Restart,
 }
 
 /// Other thresholds for the same window and the same probes.
@@ -231,11 +233,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::HalfOpen),
         2 => Just(Step::Expire),
         1 => change().prop_map(Step::Reconfigure),
+        1 => Just(Step::Restart),
     ]
 }
 
 /// Ends a permit in the breaker and in the model.
-fn end(permit: Permit<&Breaker>, held: Held, end: End, clock: &ManualClock, model: &mut Model) {
+fn end(permit: Permit, held: Held, end: End, clock: &ManualClock, model: &mut Model) {
     let now = || clock.instant();
     let ms = elapsed(clock);
     match end {
@@ -295,8 +298,22 @@ fn by_hand(step: Step, breaker: &Breaker, clock: &ManualClock, model: &mut Model
             breaker.expire(now);
             model.expire(ms);
         }
-        Step::Reconfigure(_) | Step::Admit | Step::Calm(_) | Step::End(..) => unreachable!(),
+        Step::Admit | Step::Calm(_) | Step::End(..) | Step::Reconfigure(_) | Step::Restart => {
+            unreachable!()
+        }
     }
+}
+
+/// Counts the thresholds that the breaker tells of.
+fn heard(breaker: Breaker, told: &Arc<Mutex<[u64; 4]>>) -> Breaker {
+    let told = Arc::clone(told);
+    breaker.with_listener(move |_, event| {
+        if let Event::Threshold { rule, .. } = event {
+            let rules =
+                [Rule::ConsecutiveFailures, Rule::FailureCount, Rule::FailureRate, Rule::SlowRate];
+            told.lock().unwrap()[rules.iter().position(|one| one == rule).unwrap()] += 1;
+        }
+    })
 }
 
 proptest! {
@@ -307,18 +324,10 @@ proptest! {
         let clock = ManualClock::new(Timestamp::EPOCH);
         let now = || clock.instant();
         let told = Arc::new(Mutex::new([0_u64; 4]));
-        let heard = Arc::clone(&told);
-        let breaker = Breaker::starting(rules.policy(), now()).unwrap().with_listener(move |_, event| {
-            if let Event::Threshold { rule, .. } = event {
-                let rules = [
-                    Rule::ConsecutiveFailures, Rule::FailureCount, Rule::FailureRate, Rule::SlowRate,
-                ];
-                heard.lock().unwrap()[rules.iter().position(|one| one == rule).unwrap()] += 1;
-            }
-        });
+        let mut breaker = heard(Breaker::starting(rules.policy(), now()).unwrap(), &told);
         let mut rules = rules;
         let mut model = Model::new(rules.clone());
-        let mut permits: Vec<(Permit<&Breaker>, Held)> = Vec::new();
+        let mut permits: Vec<(Permit, Held)> = Vec::new();
         for step in steps {
             let calls = match step {
                 Step::Admit => 1,
@@ -328,7 +337,7 @@ proptest! {
             for _ in 0..calls {
                 let ms = elapsed(&clock);
                 let wait = |left: Duration| u64::try_from(left.as_millis()).unwrap();
-                let (got, wanted) = (breaker.admit(now), model.admit(ms));
+                let (got, wanted) = (breaker.admit_owned(now), model.admit(ms));
                 let seen = got.as_ref().map(|_| ()).map_err(|at| (at.reason, at.retry_after.map(wait)));
                 prop_assert_eq!(seen, wanted.map(|_| ()));
                 match (got, wanted) {
@@ -348,6 +357,12 @@ proptest! {
                     rules = change.of(&rules);
                     breaker.reconfigure(rules.policy()).unwrap();
                     model.reconfigure(rules.clone());
+                }
+                Step::Restart => {
+                    permits.clear();
+                    let restored = Breaker::restore(breaker.snapshot(&clock), &clock).unwrap();
+                    breaker = heard(restored, &told);
+                    model.restart(elapsed(&clock));
                 }
                 step => by_hand(step, &breaker, &clock, &mut model),
             }

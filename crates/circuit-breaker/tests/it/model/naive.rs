@@ -70,6 +70,16 @@ impl Model {
         self.rules = rules;
     }
 
+    /// Another process goes on: counts, permits and totals are gone, the rest is not.
+    pub(crate) fn restart(&mut self, now: u64) {
+        self.expire(now);
+        self.verdicts.clear();
+        self.probes.clear();
+        self.told = [false; 4];
+        (self.opened, self.stale, self.reclaimed) = (0, 0, 0);
+        self.newest = now;
+    }
+
     pub(crate) fn in_flight(&self) -> u64 {
         self.probes.len().try_into().unwrap()
     }
