@@ -12,7 +12,7 @@ use super::{host, run, told};
 use crate::stage::{contents, market_until};
 
 /// Every key that a report must have, nested ones after a dot.
-const KEYS: [&str; 50] = [
+const KEYS: [&str; 51] = [
     "seed",
     "market_events",
     "elapsed_ms",
@@ -54,6 +54,7 @@ const KEYS: [&str; 50] = [
     "pnl_snapshots.accepted",
     "pnl_snapshots.mismatched",
     "pnl_snapshots.missing",
+    "damaged_snapshots",
     "ledger.entries",
     "ledger.fills",
     "ledger.head",
