@@ -9,9 +9,9 @@ use backstop_clock::Timestamp;
 
 use crate::amount::Amount;
 use crate::archive::Place;
-use crate::booking::{Deal, key};
 use crate::books::Books;
 use crate::change::{Undo, index};
+use crate::deal::{Deal, key};
 use crate::error::{AmountError, AppendError, Invalid};
 use crate::fill::{Legs, Side, TradeId};
 use crate::instrument::Instrument;

@@ -117,6 +117,7 @@ mod slots;
 mod books;
 mod posting;
 mod places;
+mod deal;
 mod booking;
 mod amending;
 mod settling;

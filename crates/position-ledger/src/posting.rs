@@ -540,7 +540,6 @@ fn check_time(field: &'static str, time: Timestamp) -> Result<(), Invalid> {
 }
 
 /// The desk that an entry names.
-#[inline]
 pub(crate) fn desk_of(entry: &Entry) -> crate::slots::Desk {
     crate::slots::Desk { strategy: entry.strategy.clone(), portfolio: entry.portfolio.clone() }
 }

@@ -17,7 +17,7 @@ use crate::state::State;
 
 /// One position, or a desk's share of one.
 ///
-/// In the order of the fields: what every fill changes comes first, together in three lines of memory.
+/// In the order of the fields: what every fill changes comes first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(C)]
 pub(crate) struct Slot {

@@ -541,7 +541,6 @@ impl State {
 }
 
 /// The lots that a closing fill names have to be just what it closes.
-#[inline]
 fn check_choice(
     terms: &Instrument,
     choice: Option<Choice<'_>>,
