@@ -13,8 +13,8 @@ use crate::history::History;
 /// ```
 /// use backstop_retry_backoff::Outcome;
 ///
-/// let status = Ok::<_, std::io::Error>("loading");
-/// assert!(matches!(Outcome::of(status, |text| *text == "loading"), Outcome::Again("loading")));
+/// let status = Ok::<_, std::io::Error>("queued");
+/// assert!(matches!(Outcome::of(status, |text| *text == "queued"), Outcome::Pending("queued")));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome<T, E> {
@@ -24,7 +24,9 @@ pub enum Outcome<T, E> {
     Failure(E),
     /// An answer that asks for another try, such as "not ready yet".
     ///
-    /// It arrived, so nothing is unknown: it is tried again under either guard.
+    /// It arrived, so nothing is unknown: it is tried again under either guard, and an order is
+    /// sent again.
+    /// Say [`Pending`](Self::Pending) where the request itself may have been taken.
     Again(T),
     /// The same, with the other side's wish when to ask again, as a `Retry-After` beside it.
     AgainAfter(T, Duration),
@@ -40,10 +42,12 @@ pub enum Outcome<T, E> {
 }
 
 impl<T, E> Outcome<T, E> {
-    /// The outcome of `result`, where some values ask for another try.
-    pub fn of(result: Result<T, E>, asks_again: impl FnOnce(&T) -> bool) -> Self {
+    /// The outcome of `result`, where some values are [pending](Self::Pending).
+    ///
+    /// For a read that is as good as [`Again`](Self::Again); an order is not sent twice by it.
+    pub fn of(result: Result<T, E>, is_pending: impl FnOnce(&T) -> bool) -> Self {
         match result {
-            Ok(value) if asks_again(&value) => Self::Again(value),
+            Ok(value) if is_pending(&value) => Self::Pending(value),
             Ok(value) => Self::Success(value),
             Err(error) => Self::Failure(error),
         }
@@ -114,12 +118,14 @@ pub struct Finished<T> {
     pub attempts: u32,
     /// How it came to the value.
     pub ending: Ending,
+    /// Whether an attempt may have taken effect and nobody has found out.
+    pub is_open: bool,
 }
 
 impl<T> Finished<T> {
     #[inline]
     pub(crate) const fn new(value: T, attempts: u32, ending: Ending) -> Self {
-        Self { value, attempts, ending }
+        Self { value, attempts, ending, is_open: false }
     }
 
     /// Whether somebody else than the last attempt knew that it took effect.
@@ -179,7 +185,9 @@ impl<E> Stopped<E> {
             return Err(self);
         }
         let value = value(&self);
-        Ok(Finished::new(value, self.attempts, Ending::Fallback(self.reason)))
+        let is_open = self.class.effect() == Effect::Unknown;
+        let ending = Ending::Fallback(self.reason);
+        Ok(Finished { is_open, ..Finished::new(value, self.attempts, ending) })
     }
 }
 

@@ -244,7 +244,9 @@ impl<'c, T> Run<'c, T> {
         self.tell(|attempt| Event::Stopped { attempt, reason });
         let (error, class) = match last {
             Last::Value(value, _) | Last::Never(value) | Last::Pending(value) => {
-                return Ok(Finished::new(value, self.made, Ending::Unwanted(reason)));
+                let is_open = self.progress.is_open();
+                let finished = Finished::new(value, self.made, Ending::Unwanted(reason));
+                return Ok(Finished { is_open, ..finished });
             }
             Last::Failed(error, class) | Last::PushedBack(error, class) => {
                 (Some(error), Some(class))

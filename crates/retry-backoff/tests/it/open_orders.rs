@@ -78,6 +78,52 @@ fn a_pending_order_is_looked_up() {
 }
 
 #[test]
+fn the_short_form_sends_no_order_twice() {
+    for (is_order, sent) in [(true, 1), (false, 4)] {
+        let runs = Cell::new(0);
+        let queued = |_: Attempt<u32>| {
+            runs.set(runs.get() + 1);
+            Outcome::of(Ok::<_, Error>("queued"), |answer| *answer == "queued")
+        };
+        let retry = retry();
+        let call = if is_order { retry.at_most_once(7) } else { retry.idempotent(7) };
+        let finished = call.run_blocking(&manual(), &mut rng(), queued).unwrap();
+        assert_eq!((finished.attempts, runs.get()), (sent, sent));
+    }
+}
+
+#[test]
+fn whoever_gets_a_value_learns_that_an_outcome_is_open() {
+    let ends = |first: fn() -> Outcome<&'static str, Error>| {
+        let answers = move |attempt: Attempt<u32>| match attempt.number {
+            1 => first(),
+            _ => Outcome::Again("loading"),
+        };
+        let retry = retry();
+        let finished = retry.idempotent(7).run_blocking(&manual(), &mut rng(), answers).unwrap();
+        assert_eq!(finished.ending, Ending::Unwanted(StopReason::AttemptsExhausted));
+        finished.is_open
+    };
+    assert!(ends(|| Outcome::Failure(Error::new(Kind::Timeout, "no answer"))));
+    assert!(ends(|| Outcome::Pending("queued")));
+    assert!(!ends(|| Outcome::Again("loading")));
+    assert!(!ends(|| Outcome::Failure(Error::new(Kind::RateLimited, "busy"))));
+
+    let retry = retry();
+    let lost = |_: Attempt<u32>| Err::<(), _>(Error::new(Kind::Timeout, "no answer"));
+    let stopped = retry.idempotent(7).run_blocking(&manual(), &mut rng(), lost).unwrap_err();
+    assert!(stopped.fall_back(|_| ()).unwrap().is_open);
+    let busy = |_: Attempt<u32>| Err::<(), _>(Error::new(Kind::RateLimited, "busy"));
+    let stopped = retry.idempotent(7).run_blocking(&manual(), &mut rng(), busy).unwrap_err();
+    assert!(!stopped.fall_back(|_| ()).unwrap().is_open);
+    let late = |attempt: Attempt<u32>| match attempt.number {
+        1 => Err(Error::new(Kind::Timeout, "no answer")),
+        _ => Ok(()),
+    };
+    assert!(!retry.idempotent(7).run_blocking(&manual(), &mut rng(), late).unwrap().is_open);
+}
+
+#[test]
 fn a_pending_order_may_not_change_under_its_key() {
     let sent = Cell::new(0);
     let pending = |_: Attempt<u32>, _size: u32| {
@@ -115,6 +161,11 @@ fn an_answer_from_a_side_that_wants_no_other_try_ends_the_run() {
     let finished = retry.at_most_once(7).run_blocking(&manual(), &mut rng(), never).unwrap();
     assert_eq!(finished.ending, Ending::Unwanted(StopReason::Pushback));
     assert_eq!((finished.value, finished.attempts), ("loading", 1));
+
+    let never = async |_: Attempt<u32>| Outcome::<_, Error>::AgainNever("loading");
+    let (sim, order) = (Sim::new(), retry.at_most_once(7));
+    let finished = sim.block_on(order.run(&sim, &mut rng(), never), None).unwrap().unwrap();
+    assert_eq!(finished.ending, Ending::Unwanted(StopReason::Pushback));
 }
 
 #[test]
