@@ -46,8 +46,9 @@ impl Gate {
             tally: Tally::new(),
             machine: Mutex::new(machine),
         };
-        gate.prepare(&gate.lock().policy);
-        let ((), _) = gate.locked(|_| ());
+        let policy = Arc::clone(&gate.lock().policy);
+        gate.prepare(&policy);
+        let ((), _) = gate.locked(|_| gate.time_calls(&policy));
         gate
     }
 
@@ -167,17 +168,24 @@ impl Gate {
         self.prepare(&policy);
         let ((), stale) = self.locked(|machine| {
             self.revoke(machine);
+            // Under the lock, so that of two at once it is that of the policy which stays.
+            self.time_calls(&policy);
             machine.reconfigure(policy);
         });
         stale
     }
 
-    /// What calls need of a policy without the lock, made here so that no call has to allocate it.
+    /// Allocates what calls need of a policy without the lock, so that no call has to.
     fn prepare(&self, policy: &Policy) {
         if policy.window.is_some() || policy.slow_call.is_some() {
-            self.allowance().set_slow_from(policy.slow_call.map_or(i64::MAX, time::nanos));
-        } else if let Some(allowance) = self.allowance.get() {
-            allowance.set_slow_from(i64::MAX);
+            self.allowance();
+        }
+    }
+
+    /// Tells callers from when on a call is slow.
+    fn time_calls(&self, policy: &Policy) {
+        if let Some(allowance) = self.allowance.get() {
+            allowance.set_slow_from(policy.slow_call.map_or(i64::MAX, time::nanos));
         }
     }
 

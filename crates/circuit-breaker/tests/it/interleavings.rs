@@ -5,6 +5,7 @@
 
 use std::{
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,7 @@ use backstop_clock::{Clock, SystemClock};
 use loom::thread;
 
 const OPEN_TIME: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
 
 fn breaker(failures: u32, open_time: Duration) -> (Breaker, Instant) {
     let policy = Policy::new(open_time).with_consecutive_failures(failures);
@@ -100,15 +102,14 @@ fn a_rejection_names_the_end_of_an_open_time_that_was() {
     loom::model(|| {
         let (breaker, now) = breaker(1, OPEN_TIME);
         breaker.admit(|| now).unwrap().failure(|| now);
-        let second = Duration::from_secs(1);
         let other = breaker.clone();
         let thread = thread::spawn(move || {
             other.reset();
-            other.admit(|| now).unwrap().failure(|| now + second);
+            other.admit(|| now).unwrap().failure(|| now + SECOND);
         });
-        if let Err(rejection) = breaker.admit(|| now + second) {
+        if let Err(rejection) = breaker.admit(|| now + SECOND) {
             let left = rejection.retry_after.unwrap();
-            assert!(left == OPEN_TIME || left == OPEN_TIME - second, "{left:?}");
+            assert!(left == OPEN_TIME || left == OPEN_TIME - SECOND, "{left:?}");
         }
         thread.join().unwrap();
         assert_eq!(breaker.state(), State::Open);
@@ -201,6 +202,26 @@ fn a_granted_verdict_opens_where_it_completes_the_minimum_beside_a_failure() {
         permit.success(|| now);
         thread.join().unwrap();
         assert_eq!((breaker.state(), breaker.counts(|| now).total()), (State::Open, 3));
+    });
+}
+
+#[test]
+fn of_two_policies_at_once_one_decides_alone() {
+    loom::model(|| {
+        let slow_from = |limit| {
+            let policy = Policy::new(OPEN_TIME).with_count_window(4);
+            Arc::new(policy.with_slow_calls(limit, 0.5))
+        };
+        let now = SystemClock.instant();
+        let (short, long) = (slow_from(SECOND), slow_from(SECOND * 9));
+        let breaker = Breaker::new(Arc::clone(&long)).unwrap();
+        let (other, policy) = (breaker.clone(), Arc::clone(&long));
+        let thread = thread::spawn(move || other.reconfigure(policy).unwrap());
+        breaker.reconfigure(Arc::clone(&short)).unwrap();
+        thread.join().unwrap();
+        breaker.admit(|| now).unwrap().success(|| now + SECOND);
+        let is_short = breaker.policy() == short;
+        assert_eq!(breaker.state() == State::Open, is_short);
     });
 }
 

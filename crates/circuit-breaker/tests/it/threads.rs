@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Barrier,
+        Arc, Barrier,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -14,6 +14,7 @@ use backstop_clock::{Clock, ManualClock, Timestamp};
 
 const THREADS: u32 = 8;
 const ROUNDS: u32 = 2_000;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Does `work` for each of the rounds, in every thread at once.
 fn everywhere(work: impl Fn(u32) + Sync) {
@@ -127,4 +128,33 @@ fn verdicts_openings_and_resets_race_without_a_wrong_total() {
     }
     let _held = [breaker.admit(now).unwrap(), breaker.admit(now).unwrap()];
     assert_eq!(breaker.admit(now).unwrap_err().reason, Reason::HalfOpenFull);
+}
+
+#[test]
+fn of_two_policies_at_once_one_decides_alone() {
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let now = || clock.instant();
+    let slow_from = |limit| {
+        let policy = Policy::new(Duration::from_secs(30)).with_count_window(4);
+        Arc::new(policy.with_slow_calls(limit, 0.5))
+    };
+    let (short, long) = (slow_from(SECOND), slow_from(SECOND * 9));
+    for _ in 0..ROUNDS {
+        let breaker = Breaker::new(Arc::clone(&long)).unwrap();
+        let barrier = Barrier::new(2);
+        let reconfigure = |policy: &Arc<Policy>| {
+            barrier.wait();
+            for _ in 0..20 {
+                breaker.reconfigure(Arc::clone(policy)).unwrap();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| reconfigure(&long));
+            reconfigure(&short);
+        });
+        let call = breaker.admit(now).unwrap();
+        clock.advance(SECOND);
+        call.success(now);
+        assert_eq!(breaker.state() == State::Open, breaker.policy() == short);
+    }
 }
