@@ -8,6 +8,11 @@ use crate::{
     time::{left, tick},
 };
 
+/// How old a time line may be that goes on: a century, of the 292 years that its ticks can tell.
+///
+/// No verdict of a window is that old, and near their end all times would be the same.
+const AGE_MAX: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// What a breaker knows that should outlive its process.
 ///
 /// Policy, state, the rest of the open time and how often it reopened.
@@ -83,7 +88,7 @@ impl Breaker {
     ///
     /// The time since the snapshot is read from the wall clock and counts as time passed.
     /// A wall clock that was set back counts as none, so that no open time grows.
-    /// Slices of a time window lie where they lay before.
+    /// Slices of a time window lie where they lay before, unless that began a century ago.
     ///
     /// # Errors
     /// Every setting of the policy that is impossible, as in a snapshot edited by hand.
@@ -91,8 +96,8 @@ impl Breaker {
         snapshot.policy.check()?;
         let passed = clock.now().since(snapshot.taken_at);
         let (now, age) = (clock.instant(), snapshot.age.saturating_add(passed));
-        // A clock that cannot express the start of the time line starts another one.
-        let start = now.checked_sub(age).unwrap_or(now);
+        // One that is older, or starts before the clock can tell, ends: another starts now.
+        let start = if age > AGE_MAX { None } else { now.checked_sub(age) }.unwrap_or(now);
         let end = |left: Duration| now.checked_add(left.saturating_sub(passed));
         let until = snapshot.left.map(|left| end(left).map_or(i64::MAX, |end| tick(start, end)));
         let mut machine = Machine::new(Arc::new(snapshot.policy));

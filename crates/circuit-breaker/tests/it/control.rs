@@ -396,6 +396,24 @@ fn a_restored_window_is_cut_where_it_was() {
 }
 
 #[test]
+fn a_restored_breaker_of_any_age_still_opens() {
+    let then = ManualClock::new(Timestamp::EPOCH);
+    let breaker = Breaker::new(policy()).unwrap();
+    breaker.open(then.instant());
+    let mut kept = breaker.snapshot(&then);
+    for century in 1..=90 {
+        let clock = ManualClock::new(Timestamp::from_millis(century * 36_525 * 86_400_000));
+        let now = || clock.instant();
+        let restored = Breaker::restore(kept, &clock).unwrap();
+        restored.admit(now).unwrap().failure(now);
+        assert_eq!(restored.open_left(now), Some(30 * SECOND), "{century} centuries");
+        restored.open_for(7 * SECOND, now());
+        assert_eq!(restored.admit(now).unwrap_err().retry_after, Some(7 * SECOND));
+        kept = restored.snapshot(&clock);
+    }
+}
+
+#[test]
 fn a_lost_lease_is_told() {
     let clock = clock();
     let now = || clock.instant();
