@@ -13,7 +13,7 @@
 //! | `circuit_breaker_probes_in_flight` | gauge | |
 //! | `circuit_breaker_open_seconds` | gauge: the rest of the open time | |
 //! | `circuit_breaker_registry_keys` | gauge | |
-//! | `circuit_breaker_registry_keys_total` | counter | `outcome`: evicted, rejected, `would_reject` |
+//! | `circuit_breaker_registry_keys_total` | counter | `outcome`: evicted, rejected, `would_reject`, prioritized |
 //! | `bulkhead_calls` | gauge | `state`: running, waiting |
 //! | `bulkhead_calls_total` | counter | `outcome`: waited, full, `timed_out` |
 //!
@@ -123,6 +123,7 @@ where
         ("evicted", occupancy.evicted),
         ("rejected", occupancy.rejected),
         ("would_reject", occupancy.would_reject),
+        ("prioritized", occupancy.prioritized),
     ];
     for (outcome, total) in totals {
         let labels = [("registry", name.to_owned()), ("outcome", outcome.to_owned())];

@@ -124,7 +124,8 @@ impl<B: Borrow<Breaker>> Permit<B> {
 
     /// Whether the call passes although the breaker would have rejected it.
     ///
-    /// By a dry run, or by its priority; the verdict then does not judge.
+    /// By a dry run, by its priority, or by a policy that rejects nothing where a full registry
+    /// would; the verdict then does not judge.
     #[inline]
     pub fn is_exempt(&self) -> bool {
         self.ticket.word == Word::SPENT

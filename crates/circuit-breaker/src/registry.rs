@@ -13,7 +13,7 @@ use std::{
 
 use self::slots::Slots;
 use crate::{
-    Breaker, Event, Permit, Policy, PolicyError, Rejection, breaker::Rank, permit::Ticket,
+    Breaker, Event, Initial, Permit, Policy, PolicyError, Rejection, breaker::Rank, permit::Ticket,
     policy_error,
 };
 
@@ -55,6 +55,7 @@ pub struct Registry<K> {
     listener: Option<Listener<K>>,
     rejected: AtomicU64,
     would_reject: AtomicU64,
+    prioritized: AtomicU64,
     slots: RwLock<Slots<K>>,
 }
 
@@ -71,10 +72,12 @@ pub struct Occupancy {
     pub live: usize,
     /// Breakers that were forgotten for a new key.
     pub evicted: u64,
-    /// Calls that were rejected because no breaker could be forgotten.
+    /// Calls that were rejected where no breaker could be forgotten.
     pub rejected: u64,
-    /// Calls that passed all the same, by a dry run or their priority.
+    /// Calls that passed all the same, by a policy that rejects nothing.
     pub would_reject: u64,
+    /// Calls that passed all the same, by their priority.
+    pub prioritized: u64,
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
@@ -94,6 +97,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             listener: None,
             rejected: AtomicU64::new(0),
             would_reject: AtomicU64::new(0),
+            prioritized: AtomicU64::new(0),
             slots: RwLock::new(slots),
         })
     }
@@ -270,15 +274,16 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
 
     /// Asks the breaker of a key to make one call; see [`Breaker::admit`].
     ///
-    /// A key whose policy is a [dry run](Policy::with_dry_run) is not rejected where the registry
-    /// is full either: its call passes and does not judge.
+    /// A key whose policy is a [dry run](Policy::with_dry_run), or [starts](Policy::with_initial)
+    /// disabled or metrics only, is not rejected where the registry is full either: its call passes
+    /// and does not judge.
     ///
     /// # Errors
     /// The call is not admitted, by the breaker or because the registry is full.
     pub fn admit(&self, key: &K, now: impl Fn() -> Instant) -> Result<Permit, Rejection> {
         match self.found_or_made(key, &now) {
             Some(breaker) => breaker.admit_owned(now),
-            None => self.exempt(key, |policy| policy.dry_run).ok_or_else(|| self.full()),
+            None => self.admit_unplaced(key, Rank::Ordinary),
         }
     }
 
@@ -288,25 +293,35 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
     /// It passes where the registry is full, too, and does not judge.
     ///
     /// # Errors
-    /// The breaker of the key is forced open.
+    /// The breaker of the key is forced open, or would start so if there were room for it.
     pub fn admit_priority(&self, key: &K, now: impl Fn() -> Instant) -> Result<Permit, Rejection> {
         match self.found_or_made(key, &now) {
             Some(breaker) => {
                 let ticket = breaker.ticket(Rank::Priority, now)?;
                 Ok(Permit::new(breaker, ticket))
             }
-            None => self.exempt(key, |_| true).ok_or_else(|| self.full()),
+            None => self.admit_unplaced(key, Rank::Priority),
         }
     }
 
-    /// A permit of a breaker that nobody keeps, for a call that a full registry does not stop.
-    fn exempt(&self, key: &K, is_exempt: impl FnOnce(&Policy) -> bool) -> Option<Permit> {
+    /// Admits, where the registry is full, what the breaker of the key would have let pass always.
+    ///
+    /// The permit is of a breaker that nobody keeps.
+    fn admit_unplaced(&self, key: &K, rank: Rank) -> Result<Permit, Rejection> {
         let own = self.own_policy(key).cloned();
         let policy = own.unwrap_or_else(|| Arc::clone(&self.read().policy));
-        is_exempt(&policy).then(|| {
-            self.would_reject.fetch_add(1, Ordering::Relaxed);
-            Permit::new(Breaker::keyed(policy, self.start, 0), Ticket::SPENT)
-        })
+        let passed = match (rank, policy.initial) {
+            (Rank::Priority, initial) if initial != Initial::ForcedOpen => &self.prioritized,
+            _ if policy.dry_run => &self.would_reject,
+            (_, Initial::Disabled | Initial::MetricsOnly) => &self.would_reject,
+            (Rank::Ordinary, _) => return Err(self.full()),
+            (Rank::Priority, _) => {
+                self.rejected.fetch_add(1, Ordering::Relaxed);
+                return Err(Rejection::FORCED_OPEN);
+            }
+        };
+        passed.fetch_add(1, Ordering::Relaxed);
+        Ok(Permit::new(Breaker::keyed(policy, self.start, 0), Ticket::SPENT))
     }
 
     /// The breaker of a key that has one; looking makes none.
@@ -329,6 +344,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
             evicted: slots.evicted,
             rejected: self.rejected.load(Ordering::Relaxed),
             would_reject: self.would_reject.load(Ordering::Relaxed),
+            prioritized: self.prioritized.load(Ordering::Relaxed),
         }
     }
 

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use backstop_circuit_breaker::{Breaker, Event, Policy, Problem, Reason, Registry, State};
+use backstop_circuit_breaker::{
+    Breaker, Event, Initial, Permit, Policy, Problem, Reason, Registry, Rejection, State,
+};
 use backstop_clock::{Clock, ManualClock, Timestamp};
 use backstop_error_taxonomy::Component;
 
@@ -210,13 +212,46 @@ fn what_must_pass_passes_a_full_registry() {
         permit.failure(now);
     }
     assert_eq!(registry.peek(&"venue").unwrap().totals().prioritized, 1);
-    assert_eq!((registry.occupancy().rejected, registry.occupancy().would_reject), (0, 1));
+    let occupancy = registry.occupancy();
+    assert_eq!((occupancy.rejected, occupancy.would_reject, occupancy.prioritized), (0, 0, 1));
     registry.peek(&"venue").unwrap().force_open();
     assert_eq!(registry.admit_priority(&"venue", now).unwrap_err().reason, Reason::ForcedOpen);
 
     registry.peek(&"venue").unwrap().reset();
     registry.admit_priority(&"other", now).unwrap().failure(now);
     assert_eq!(registry.peek(&"other").unwrap().state(), State::Open, "an ordinary call");
+}
+
+#[test]
+fn a_full_registry_does_with_new_keys_what_their_breakers_would() {
+    let clock = clock();
+    let now = || clock.instant();
+    let starting = |initial| policy(1).with_initial(initial);
+    let full = Err(Reason::RegistryFull);
+    for (policy, ordinary, priority) in [
+        (starting(Initial::Closed), full, Ok(())),
+        (starting(Initial::Open), full, Ok(())),
+        (starting(Initial::ForcedOpen), full, Err(Reason::ForcedOpen)),
+        (starting(Initial::Disabled), Ok(()), Ok(())),
+        (starting(Initial::MetricsOnly), Ok(()), Ok(())),
+        (starting(Initial::ForcedOpen).with_dry_run(true), Ok(()), Ok(())),
+    ] {
+        let registry = Registry::new(1, starting(Initial::Open)).unwrap();
+        let registry = registry.with_policy_for(|key| *key == "new", policy).unwrap();
+        drop(registry.breaker(&"venue", now).unwrap());
+        let ends = |admitted: Result<Permit, Rejection>| {
+            let permit = admitted.map_err(|rejection| rejection.reason)?;
+            assert!(permit.is_exempt());
+            permit.failure(now);
+            Ok(())
+        };
+        let ended = (ends(registry.admit(&"new", now)), ends(registry.admit_priority(&"new", now)));
+        assert_eq!(ended, (ordinary, priority));
+        let occupancy = registry.occupancy();
+        let passed = occupancy.would_reject + occupancy.prioritized;
+        let rejected = u64::from(ordinary.is_err()) + u64::from(priority.is_err());
+        assert_eq!((occupancy.rejected, passed), (rejected, 2 - rejected));
+    }
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn a_registry_shows_how_full_it_is() {
         assert!(registry.admit(&3, now).is_err());
         registry.reconfigure(policy().with_dry_run(true)).unwrap();
         assert!(registry.admit(&3, now).is_ok());
+        assert!(registry.admit_priority(&3, now).is_ok());
         metrics::publish_registry("venues", &registry);
     });
     for (name, value) in [
@@ -141,6 +142,7 @@ fn a_registry_shows_how_full_it_is() {
         ("circuit_breaker_registry_keys_total{outcome=evicted,registry=venues}", 1.0),
         ("circuit_breaker_registry_keys_total{outcome=rejected,registry=venues}", 1.0),
         ("circuit_breaker_registry_keys_total{outcome=would_reject,registry=venues}", 1.0),
+        ("circuit_breaker_registry_keys_total{outcome=prioritized,registry=venues}", 1.0),
     ] {
         assert_eq!(recorded.value(name), Some(value), "{name}");
     }
