@@ -263,7 +263,10 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Registry<K> {
         };
         let number = u32::try_from(slots.made).unwrap_or(u32::MAX);
         let breaker = self.observed(key, make(&slots.policy, number));
-        slots.put(place, key.clone(), breaker.clone());
+        let old = slots.put(place, key.clone(), breaker.clone());
+        drop(slots);
+        // A listener of it may hold what asks the registry when it is dropped.
+        drop(old);
         Some(breaker)
     }
 

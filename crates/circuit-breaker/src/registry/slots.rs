@@ -54,18 +54,23 @@ impl<K: Eq + Hash> Slots<K> {
         None
     }
 
-    pub(super) fn put(&mut self, place: usize, key: K, breaker: Breaker)
+    /// Puts a breaker there; what it replaces is for the caller to drop, without the lock.
+    #[must_use]
+    pub(super) fn put(&mut self, place: usize, key: K, breaker: Breaker) -> Option<Slot<K>>
     where
         K: Clone,
     {
         let slot = Slot { key: key.clone(), breaker, touched: AtomicBool::new(true) };
-        if place == self.list.len() {
+        let old = if place == self.list.len() {
             self.list.push(slot);
+            None
         } else {
             let old = std::mem::replace(&mut self.list[place], slot);
             self.places.remove(&old.key);
-        }
+            Some(old)
+        };
         self.places.insert(key, place);
         self.made += 1;
+        old
     }
 }

@@ -1,7 +1,12 @@
 //! A breaker for each key, and which of them may be forgotten.
 
 use std::{
-    sync::{Arc, OnceLock, mpsc},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
     time::Duration,
 };
 
@@ -64,6 +69,29 @@ fn the_callers_code_runs_outside_the_lock() {
     drop(registry.breaker(&"old", now).unwrap());
     drop(registry.breaker(&"new", now).unwrap());
     assert_eq!(registry.occupancy().evicted, 1);
+}
+
+#[test]
+fn what_a_forgotten_breaker_held_may_ask_the_registry() {
+    struct Asks(Weak<Registry<&'static str>>, mpsc::Sender<usize>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.1.send(self.0.upgrade().unwrap().occupancy().live).unwrap();
+        }
+    }
+    let (sender, heard) = mpsc::channel();
+    // In a thread of its own, so that it fails instead of waiting for itself.
+    thread::spawn(move || {
+        let clock = clock();
+        let now = || clock.instant();
+        let registry = Arc::new(Registry::new(1, policy(2)).unwrap());
+        let held = Asks(Arc::downgrade(&registry), sender);
+        let old =
+            Breaker::new(policy(2)).unwrap().with_listener(move |_, _| drop(Weak::clone(&held.0)));
+        drop(registry.insert(&"old", old, now).unwrap());
+        drop(registry.breaker(&"new", now).unwrap());
+    });
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok(1));
 }
 
 #[test]
@@ -282,6 +310,31 @@ fn a_reconfiguration_reaches_every_key_without_a_policy_of_its_own() {
 }
 
 #[test]
+fn a_reconfiguration_leaves_alone_who_took_the_place_of_another_meanwhile() {
+    let clock = clock();
+    let now = || clock.instant();
+    let registry = Arc::new(OnceLock::<Registry<&str>>::new());
+    let (inside, time) = (Arc::clone(&registry), clock.clone());
+    let is_asked = Arc::new(AtomicBool::new(false));
+    let evicts = Arc::clone(&is_asked);
+    // Asked for the old key during the reconfiguration, it lets the other one take its place.
+    let is_own = move |key: &&str| {
+        if evicts.swap(false, Ordering::Relaxed) {
+            drop(inside.get().unwrap().breaker(&"own", || time.instant()).unwrap());
+        }
+        *key == "own"
+    };
+    let made = Registry::new(1, policy(9)).unwrap().with_policy_for(is_own, policy(3)).unwrap();
+    assert!(registry.set(made).is_ok());
+    let registry = registry.get().unwrap();
+    drop(registry.breaker(&"old", now).unwrap());
+    is_asked.store(true, Ordering::Relaxed);
+    registry.reconfigure(policy(1)).unwrap();
+    assert!(registry.peek(&"old").is_none());
+    assert_eq!(registry.peek(&"own").unwrap().policy(), policy(3).into());
+}
+
+#[test]
 fn impossible_settings_are_refused_together() {
     let error = Registry::<u8>::new(0, policy(0)).unwrap_err();
     let settings: Vec<_> = error.problems().iter().map(Problem::setting).collect();
@@ -303,7 +356,7 @@ fn many_threads_make_one_breaker_per_key_and_never_more_than_fit() {
             assert!(registry.occupancy().live <= 8);
         }
     };
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for thread in 0..4 {
             scope.spawn(move || work(thread));
         }
