@@ -15,7 +15,8 @@ const AGE_MAX: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// What a breaker knows that should outlive its process.
 ///
-/// Policy, state, the rest of the open time and how often it reopened.
+/// Policy, state, the rest of the open time, how often it reopened, and what tells its jitter from
+/// that of others.
 /// Counts, permits, totals and trips are not part of it: they speak of calls that ended with the
 /// process.
 ///
@@ -50,6 +51,9 @@ pub struct Snapshot {
     /// How long the time line was then, on which the slices of a window lie.
     #[cfg_attr(feature = "serde", serde(default))]
     age: Duration,
+    /// What tells its jitter from that of other breakers with the same policy.
+    #[cfg_attr(feature = "serde", serde(default))]
+    draw: u32,
     taken_at: Timestamp,
 }
 
@@ -67,6 +71,9 @@ impl Snapshot {
 
 impl Breaker {
     /// Writes down what should outlive the process.
+    ///
+    /// Time does its part first, as by [`expire`](Self::expire), so a half-open period that has
+    /// lasted too long ends and listeners hear of it.
     pub fn snapshot(&self, clock: &impl Clock) -> Snapshot {
         let now = clock.instant();
         // What is written down is how it stands now, not when somebody last looked.
@@ -80,6 +87,7 @@ impl Breaker {
             open_attempt: machine.open_attempt(),
             has_opened: machine.has_opened(),
             age: left(tick, 0),
+            draw: machine.draw,
             taken_at,
         })
     }
@@ -101,6 +109,7 @@ impl Breaker {
         let end = |left: Duration| now.checked_add(left.saturating_sub(passed));
         let until = snapshot.left.map(|left| end(left).map_or(i64::MAX, |end| tick(start, end)));
         let mut machine = Machine::new(Arc::new(snapshot.policy));
+        machine.draw = snapshot.draw;
         let attempt = snapshot.open_attempt;
         // One that was written before this was told says so by its number or its state alone.
         let has_opened = snapshot.has_opened || attempt > 0;

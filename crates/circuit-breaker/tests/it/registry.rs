@@ -1,6 +1,7 @@
 //! A breaker for each key, and which of them may be forgotten.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
@@ -204,6 +205,35 @@ fn breakers_of_one_policy_do_not_probe_together() {
         registry.peek(&key).unwrap().open_left(now)
     };
     assert_ne!(open_time(1), open_time(2));
+}
+
+#[test]
+fn breakers_that_were_restored_do_not_probe_together_either() {
+    const KEYS: u8 = 4;
+    let clock = clock();
+    let now = || clock.instant();
+    let made = || Registry::new(KEYS.into(), policy(1).with_open_jitter(0.5, 7)).unwrap();
+    let open_times = |registry: &Registry<u8>| -> Vec<_> {
+        (0..KEYS)
+            .map(|key| {
+                registry.admit(&key, now).unwrap().failure(now);
+                registry.peek(&key).unwrap().open_left(now)
+            })
+            .collect()
+    };
+    let (before, after) = (made(), made());
+    // In another order, so that the places of the breakers do not tell them apart as before.
+    for key in (0..KEYS).rev() {
+        drop(before.breaker(&key, now).unwrap());
+    }
+    for (key, breaker) in before.breakers().iter().rev() {
+        let restored = Breaker::restore(breaker.snapshot(&clock), &clock).unwrap();
+        drop(after.insert(key, restored, now).unwrap());
+    }
+    let times = open_times(&before);
+    assert_eq!(open_times(&after), times);
+    let different: HashSet<_> = times.iter().collect();
+    assert_eq!(different.len(), usize::from(KEYS));
 }
 
 #[test]
