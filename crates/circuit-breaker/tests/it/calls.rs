@@ -155,6 +155,15 @@ fn a_panic_on_the_way_is_booked_at_once_even_if_the_future_lives_on() {
     let call = other.call_async(now, async || panics::<Answer>());
     outlive_a_panic(pin!(call), &other);
     assert_eq!(other.open_left(now), Some(OPEN_TIME));
+
+    for polls in [false, true] {
+        let (breaker, clock) = breaker();
+        let now = || clock.instant();
+        let permit = breaker.admit(now).unwrap();
+        let op = || if polls { poll_fn(|_| panics::<Poll<Answer>>()) } else { panics() };
+        outlive_a_panic(pin!(permit.call_async(now, op)), &breaker);
+        assert_eq!(breaker.open_left(now), Some(OPEN_TIME));
+    }
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn of_two_policies_at_once_one_decides_alone() {
         Arc::new(policy.with_slow_calls(limit, 0.5))
     };
     let (short, long) = (slow_from(SECOND), slow_from(SECOND * 9));
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUNDS / 4 {
         let breaker = Breaker::new(Arc::clone(&long)).unwrap();
         let barrier = Barrier::new(2);
         let reconfigure = |policy: &Arc<Policy>| {

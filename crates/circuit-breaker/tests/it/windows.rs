@@ -139,3 +139,18 @@ fn slow_calls_are_counted_without_a_rule_that_trips_on_them() {
     permit.success(now);
     assert_eq!(breaker.counts(now).slow, 3);
 }
+
+#[test]
+fn a_policy_that_times_no_calls_finds_none_slow() {
+    let clock = clock();
+    let now = || clock.instant();
+    let policy = Policy::new(SECOND).with_consecutive_failures(1).with_probes(2);
+    let breaker = Breaker::new(policy.clone().with_slow_call(SECOND)).unwrap();
+    breaker.open_for(Duration::ZERO, now());
+    let probe = breaker.admit(now).unwrap();
+    breaker.reconfigure(policy).unwrap();
+    clock.advance(SECOND);
+    probe.success(now);
+    let counts = breaker.counts(now);
+    assert_eq!((breaker.state(), counts.success, counts.slow), (State::HalfOpen, 1, 0));
+}
