@@ -60,6 +60,7 @@ impl<S, C: Clone> tower_layer::Layer<S> for Layer<C> {
 /// A service that fails to get ready has answered no call, so it is not judged.
 ///
 /// Give each thread a clone: then their calls do not meet at a count of references.
+/// A clone allocates 256 bytes for a count of its own, so keep one rather than make one per call.
 #[derive(Debug)]
 pub struct Guarded<S, C> {
     inner: S,

@@ -71,6 +71,27 @@ fn rejections_allocate_nothing() {
     }
 }
 
+#[test]
+fn a_change_of_state_allocates_little() {
+    for policy in policies() {
+        let policy = policy.with_consecutive_failures(1);
+        let breaker = Breaker::new(policy).unwrap().with_listener(|_, _| ());
+        for _ in 0..20 {
+            let trip = measure(|| breaker.admit(now).unwrap().failure(now));
+            assert_eq!(breaker.state(), State::Open);
+            breaker.open_for(Duration::ZERO, now());
+            let mut permit = None;
+            let probe = measure(|| permit = breaker.admit(now).ok());
+            assert_eq!(breaker.state(), State::HalfOpen);
+            let permit = permit.unwrap();
+            let close = measure(|| permit.success(now));
+            assert_eq!(breaker.state(), State::Closed);
+            let most = [trip, probe, close].map(|part| part.count_total).into_iter().max();
+            assert!(most <= Some(4), "{most:?}");
+        }
+    }
+}
+
 #[cfg(feature = "tower")]
 #[test]
 fn a_layer_allocates_nothing() {
@@ -87,6 +108,8 @@ fn a_layer_allocates_nothing() {
             assert!(call.poll(&mut context).is_ready());
         });
         assert_eq!(one.count_total, 0);
+        let cloned = measure(|| drop(client.clone()));
+        assert_eq!((cloned.count_total, cloned.bytes_total), (1, 256));
     }
 }
 
