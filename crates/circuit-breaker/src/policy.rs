@@ -97,6 +97,7 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) enum Span {
     Count(u32),
     Time {
@@ -169,6 +170,7 @@ pub enum AfterHalfOpen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) struct HalfOpenMax {
     #[cfg_attr(feature = "serde", serde(rename = "time_ms", alias = "time"))]
     #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
@@ -179,6 +181,7 @@ pub(crate) struct HalfOpenMax {
 /// The open time grows by a factor from one reopening to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) struct Escalation {
     pub(crate) factor: f64,
     #[cfg_attr(feature = "serde", serde(rename = "open_time_max_ms", alias = "open_time_max"))]
@@ -189,6 +192,7 @@ pub(crate) struct Escalation {
 /// Each open time is cut by a random part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) struct Jitter {
     pub(crate) share: f64,
     pub(crate) seed: u64,

@@ -43,13 +43,16 @@ pub struct Snapshot {
     policy: Policy,
     state: State,
     /// The rest of the open time or the half-open period when it was taken, if that had an end.
+    #[cfg_attr(feature = "serde", serde(rename = "left_ms", alias = "left", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     left: Option<Duration>,
     open_attempt: u32,
     /// It has opened since the last close; the number of a first opening does not tell.
     #[cfg_attr(feature = "serde", serde(default))]
     has_opened: bool,
     /// How long the time line was then, on which the slices of a window lie.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[cfg_attr(feature = "serde", serde(rename = "age_ms", alias = "age", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     age: Duration,
     /// What tells its jitter from that of other breakers with the same policy.
     #[cfg_attr(feature = "serde", serde(default))]

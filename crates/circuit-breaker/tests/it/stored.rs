@@ -110,6 +110,45 @@ fn what_is_left_out_has_its_default_but_for_the_open_time() {
 }
 
 #[test]
+fn an_unknown_setting_is_an_error_wherever_it_stands() {
+    let written = json!({
+        "open_time_ms": 1, "slow_call_ms": 1, "slow_rate": 0.5,
+        "window": { "time": { "length_ms": 1_000, "slices": 2 } },
+        "escalation": { "factor": 2.0, "open_time_max_ms": 5 },
+        "half_open_max": { "time_ms": 5, "then": "open" },
+        "open_jitter": { "share": 0.5, "seed": 1 },
+    });
+    assert!(serde_json::from_value::<Policy>(written.clone()).is_ok());
+    for place in ["", "/window/time", "/escalation", "/half_open_max", "/open_jitter"] {
+        let mut wrong = written.clone();
+        wrong.pointer_mut(place).unwrap()["no_such_setting"] = json!(3);
+        let error = serde_json::from_value::<Policy>(wrong).unwrap_err().to_string();
+        assert!(error.contains("unknown field `no_such_setting`"), "{place}: {error}");
+    }
+}
+
+#[test]
+fn times_of_a_snapshot_are_written_in_milliseconds() {
+    let clock = ManualClock::new(Timestamp::EPOCH);
+    let policy = Policy::new(30 * SECOND).with_consecutive_failures(1);
+    let breaker = Breaker::starting(policy, clock.instant()).unwrap();
+    clock.advance(2 * SECOND);
+    breaker.open(clock.instant());
+    clock.advance(SECOND);
+    let kept = breaker.snapshot(&clock);
+    let mut written = serde_json::to_value(&kept).unwrap();
+    assert_eq!((&written["left_ms"], &written["age_ms"]), (&json!(29_000), &json!(3_000)));
+
+    // As they were written before.
+    let fields = written.as_object_mut().unwrap();
+    for (name, secs) in [("left", 29), ("age", 3)] {
+        fields.remove(&format!("{name}_ms")).unwrap();
+        fields.insert(name.to_owned(), json!({ "secs": secs, "nanos": 0 }));
+    }
+    assert_eq!(serde_json::from_value::<Snapshot>(written).unwrap(), kept);
+}
+
+#[test]
 fn a_snapshot_survives_and_an_edited_one_is_checked() {
     let clock = ManualClock::new(Timestamp::from_millis(5));
     let policy = Policy::new(30 * SECOND).with_consecutive_failures(1);
@@ -122,7 +161,7 @@ fn a_snapshot_survives_and_an_edited_one_is_checked() {
     assert_eq!(Breaker::restore(read, &clock).unwrap().state(), State::Open);
 
     // One that was written before it told so.
-    for added in ["has_opened", "age", "draw"] {
+    for added in ["has_opened", "age_ms", "draw"] {
         written.as_object_mut().unwrap().remove(added).unwrap();
     }
     let old: Snapshot = serde_json::from_value(written.clone()).unwrap();
