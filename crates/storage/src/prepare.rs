@@ -30,6 +30,10 @@ pub(crate) fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
 
 /// Opens a file that is there, and leaves its bytes and its log as they are.
 pub(crate) fn for_reading(path: &Path) -> rusqlite::Result<Connection> {
+    // SQLite looks for log and journal beside the file itself, wherever a link to it lies.
+    // What cannot be found is left to SQLite, which says so in its own words.
+    let path = fs::canonicalize(path).unwrap_or_else(|_gone| path.to_owned());
+    let path = path.as_path();
     let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     // Who reads a file with a log makes an index of it, and tidies up if it is the last to leave.
     let access = if uses_log(path) {
@@ -61,11 +65,9 @@ fn looking(path: &Path, access: OpenFlags, has_log: bool) -> rusqlite::Result<Co
     Ok(connection)
 }
 
-/// The file as one that nobody changes while it is open.
+/// The file, by its absolute path, as one that nobody changes while it is open.
 fn immutable(path: &Path) -> rusqlite::Result<PathBuf> {
-    let absolute = std::path::absolute(path);
-    let absolute = absolute.map_err(|_gone| rusqlite::Error::InvalidPath(path.to_owned()))?;
-    let text = absolute.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let text = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
     let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     Ok(format!("file:{escaped}?immutable=1").into())
 }

@@ -127,3 +127,23 @@ fn a_look_needs_no_room_for_an_index() {
     assert_eq!(looked(&path), 0);
     assert!(fs::read(&path).unwrap() == before);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_look_through_a_link_leaves_the_log_beside_the_real_file() {
+    let (lived, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let db = Database::open(&lived.path().join("a.db")).unwrap();
+    db.write(|c| c.execute_batch("CREATE TABLE t (n INTEGER)")).unwrap();
+    db.write(|c| c.execute("INSERT INTO t VALUES (1)", [])).unwrap();
+    for file in ["a.db", "a.db-wal"] {
+        fs::copy(lived.path().join(file), folder.path().join(file)).unwrap();
+    }
+    drop(db);
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("link.db");
+    std::os::unix::fs::symlink(folder.path().join("a.db"), &link).unwrap();
+    let before = contents(folder.path());
+    assert_eq!(looked(&link), 1);
+    assert!(contents(folder.path()) == before);
+    assert_eq!(fs::read_dir(links.path()).unwrap().count(), 1);
+}
