@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use crate::{
     OpenError, Ticket, WriteError,
     error::Poison,
-    prepare::{for_reading, prepared},
+    prepare::{for_reading, is_cut_short, prepared},
     queue::{End, Queue},
     writer::{Access, Job, Message, Queued, Writer},
 };
@@ -78,7 +78,7 @@ impl Database {
     /// As [`Database::open`].
     pub fn open_with(path: &Path, grouping: Grouping) -> Result<Self, OpenError> {
         let opened = Connection::open(path).and_then(prepared);
-        let failed = |source| OpenError { path: path.display().to_string(), source };
+        let failed = |source| OpenError::Refused { path: path.display().to_string(), source };
         Self::start(opened.map_err(failed)?, grouping, Access::Write)
     }
 
@@ -105,9 +105,16 @@ impl Database {
     /// ```
     ///
     /// # Errors
-    /// [`OpenError`] when there is no such file, or it is no database.
+    /// [`OpenError`] when there is no such file, it is no database, or its last write was cut short.
     pub fn open_for_reading(path: &Path) -> Result<Self, OpenError> {
-        let failed = |source| OpenError { path: path.display().to_string(), source };
+        let failed = |source| {
+            let path = path.display().to_string();
+            if is_cut_short(&source) {
+                OpenError::CutShort { path }
+            } else {
+                OpenError::Refused { path, source }
+            }
+        };
         Self::start(for_reading(path).map_err(failed)?, Grouping::Explicit, Access::Read)
     }
 
@@ -116,7 +123,7 @@ impl Database {
     /// # Errors
     /// [`OpenError`] when SQLite has no memory for it.
     pub fn in_memory() -> Result<Self, OpenError> {
-        let failed = |source| OpenError { path: ":memory:".to_owned(), source };
+        let failed = |source| OpenError::Refused { path: ":memory:".to_owned(), source };
         let opened = Connection::open_in_memory().and_then(prepared);
         Self::start(opened.map_err(failed)?, Grouping::Explicit, Access::Write)
     }
@@ -135,7 +142,7 @@ impl Database {
         let thread = thread::Builder::new()
             .name("backstop-storage".to_owned())
             .spawn(move || attended.attend())
-            .map_err(|error| OpenError {
+            .map_err(|error| OpenError::Refused {
                 path,
                 source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
             })?;

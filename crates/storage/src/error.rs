@@ -8,15 +8,33 @@ use thiserror::Error;
 
 /// Why a database could not be opened.
 #[derive(Debug, Error)]
-#[error("cannot open the database {path}: {source}")]
-pub struct OpenError {
-    pub(crate) path: String,
-    pub(crate) source: rusqlite::Error,
+#[non_exhaustive]
+pub enum OpenError {
+    /// SQLite refuses the file, or there is none.
+    #[error("cannot open the database {path}: {source}")]
+    Refused {
+        /// The file.
+        path: String,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A write was cut short, and only who may write the file can roll it back.
+    #[error(
+        "cannot look into the database {path}: its last write was cut short, \
+         and its journal waits to be rolled back by a program that may write it"
+    )]
+    CutShort {
+        /// The file; its journal lies beside it.
+        path: String,
+    },
 }
 
 impl Classify for OpenError {
     fn class(&self) -> Class {
-        self.source.class().with_effect(Effect::NotApplied)
+        match self {
+            Self::Refused { source, .. } => source.class().with_effect(Effect::NotApplied),
+            Self::CutShort { .. } => Class::of(Kind::Precondition).with_effect(Effect::NotApplied),
+        }
     }
 }
 

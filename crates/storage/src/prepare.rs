@@ -7,7 +7,7 @@ use std::{
 };
 
 use backstop_clock::{Clock, SystemClock};
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
 /// How long to wait for another connection's lock before giving up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,22 +36,31 @@ pub(crate) fn for_reading(path: &Path) -> rusqlite::Result<Connection> {
     let path = path.as_path();
     let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     // Who reads a file with a log makes an index of it, and tidies up if it is the last to leave.
-    let access = if uses_log(path) {
+    // Who may write would also roll a journal back, which a switch to a log can leave.
+    let needs_index = uses_log(path) && !has_journal(path);
+    let access = if needs_index {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     } else {
         OpenFlags::SQLITE_OPEN_READ_ONLY
     };
     match looking(path, access, has_log) {
         // No index can be made in a folder that is not to be written; without a log none is needed.
-        Err(error) if lacks_room(&error) && !has_log => {
+        Err(error) if needs_index && !has_log && lacks_room(&error) => {
             looking(&immutable(path)?, OpenFlags::SQLITE_OPEN_READ_ONLY, has_log)
         }
         opened => opened,
     }
 }
 
+/// Whether SQLite would have rolled a journal back first, had it been allowed to write.
+pub(crate) fn is_cut_short(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|failure| failure.extended_code);
+    code == Some(ffi::SQLITE_READONLY_ROLLBACK)
+}
+
 fn lacks_room(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) && !is_cut_short(error)
 }
 
 fn looking(path: &Path, access: OpenFlags, has_log: bool) -> rusqlite::Result<Connection> {
@@ -78,6 +87,15 @@ fn uses_log(path: &Path) -> bool {
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     // Offset 18 of the file format: 2 to write with a log, 1 without.
     read.is_ok() && header[18] == 2
+}
+
+/// Whether a journal lies beside the file that may have to be rolled back.
+fn has_journal(path: &Path) -> bool {
+    let mut first = [0];
+    let read =
+        File::open(beside(path, "-journal")).and_then(|mut file| file.read_exact(&mut first));
+    // One that is done with is gone, empty, or has its header overwritten with zeros.
+    read.is_ok() && first != [0]
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

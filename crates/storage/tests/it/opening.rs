@@ -1,11 +1,12 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Barrier,
     thread::{self, ScopedJoinHandle},
 };
 
+use backstop_error_taxonomy::{Classify, Kind};
 use backstop_storage::{Database, OpenError};
 use rusqlite::Connection;
 
@@ -146,4 +147,46 @@ fn a_look_through_a_link_leaves_the_log_beside_the_real_file() {
     assert_eq!(looked(&link), 1);
     assert!(contents(folder.path()) == before);
     assert_eq!(fs::read_dir(links.path()).unwrap().count(), 1);
+}
+
+/// What a process leaves that is killed while it writes without a log; gives back the file.
+fn cut_short(folder: &Path) -> PathBuf {
+    let lived = tempfile::tempdir().unwrap();
+    let theirs = Connection::open(lived.path().join("a.db")).unwrap();
+    theirs
+        .execute_batch(
+            "CREATE TABLE t (n INTEGER, padding TEXT);
+             WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 2000)
+             INSERT INTO t SELECT n, hex(zeroblob(400)) FROM r;
+             BEGIN; DELETE FROM t WHERE n > 10;",
+        )
+        .unwrap();
+    theirs.cache_flush().unwrap();
+    for file in ["a.db", "a.db-journal"] {
+        fs::copy(lived.path().join(file), folder.join(file)).unwrap();
+    }
+    folder.join("a.db")
+}
+
+#[test]
+fn a_look_refuses_a_file_whose_last_write_was_cut_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = cut_short(folder.path());
+    // A switch to a log that is cut short leaves the mark of a log beside the journal.
+    for mark in [1, 2] {
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[18..20].fill(mark);
+        fs::write(&path, bytes).unwrap();
+        let before = contents(folder.path());
+        assert_ne!(before["a.db-journal"][0], 0);
+        let refused = Database::open_for_reading(&path).unwrap_err();
+        let is_named = matches!(&refused, OpenError::CutShort { path } if path.ends_with("a.db"));
+        assert!(is_named && refused.class().kind() == Kind::Precondition, "{refused:?}");
+        assert!(contents(folder.path()) == before);
+    }
+    // Who may write rolls it back, and then there is nothing to refuse.
+    let theirs = Connection::open(&path).unwrap();
+    let all: u32 = theirs.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+    drop(theirs);
+    assert_eq!((all, looked(&path)), (2_000, 2_000));
 }
