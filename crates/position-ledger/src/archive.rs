@@ -464,4 +464,62 @@ mod tests {
             prop_assert_eq!(rows.next(), None);
         }
     }
+
+    #[test]
+    fn the_longest_rows_are_kept_whole() {
+        let (third, finding) =
+            (Currency::new(&"C".repeat(16)).unwrap(), Text::new(&"f".repeat(512)).unwrap());
+        let most = |less: i128| Amount::from_units(i128::MAX - less).unwrap();
+        let (mut archive, mut kept) = (Archive::default(), Vec::new());
+        for number in 0..1_000_u32 {
+            // In and out of order, as text and as number.
+            let text = format!("x{:0>127}", if number % 2 == 0 { number } else { 5_000 - number });
+            let trade_id = match number % 5 {
+                4 => TradeId::of_number(u64::MAX - u64::from(number)),
+                _ => TradeId::new(&text).unwrap(),
+            };
+            let source = if number % 3 == 0 {
+                Source::Stream
+            } else {
+                Source::Synthetic { finding: finding.clone() }
+            };
+            let fill = Fill {
+                trade_id,
+                order_id: Uuid::from_u128(u128::MAX),
+                instrument: InstrumentId::new("X").unwrap(),
+                side: Side::Sell,
+                quantity: most(0),
+                price: most(2).negated(),
+                fee: most(4),
+                cost: Some(most(6)),
+                fee_currency: Some(third.clone()),
+                leg: None,
+                lots: Vec::new(),
+                source,
+            };
+            let at = Timestamp::from_millis(if number % 2 == 0 { i64::MIN } else { i64::MAX });
+            let (slot, share, sequence) = (Some(u32::MAX), Some(u32::MAX), u64::MAX);
+            let booking = Booking { slot, share, sequence, at, fee_currency: Some(&third) };
+            let place = archive.push(&Key::new(7, &fill.trade_id), &booking, &fill).unwrap();
+            kept.push((place, fill, at));
+        }
+        for (place, fill, at) in &kept {
+            let row = archive.get(*place).unwrap();
+            assert_eq!(
+                (&row.trade_id, row.quantity, row.price),
+                (&fill.trade_id, fill.quantity, fill.price)
+            );
+            assert_eq!((row.fee, row.cost, &row.source), (fill.fee, fill.cost, &fill.source));
+            assert_eq!((row.fee_currency.as_ref(), row.at), (Some(&third), *at));
+            assert_eq!(
+                (row.slot, row.share, row.sequence),
+                (Some(u32::MAX), Some(u32::MAX), u64::MAX)
+            );
+        }
+        assert!(archive.chunks.iter().all(|chunk| chunk.len() <= super::CHUNK));
+        let again = Archive::of_chunks(archive.chunks.clone()).unwrap();
+        assert!(again == archive && again.iter().count() == kept.len());
+        kept.iter().rev().for_each(|(place, ..)| archive.pop(*place));
+        assert!(archive == Archive::default());
+    }
 }

@@ -98,7 +98,7 @@ pub struct Line {
     pub quantity: Amount,
     /// Total cost of the open quantity.
     pub open_cost: Amount,
-    /// Average price; none when flat.
+    /// Average price; none when flat, or where no amount states it, as of a crumb at a high cost.
     pub average: Option<Amount>,
     /// The mark it was valued at; none when none was given.
     pub mark: Option<Amount>,
@@ -275,7 +275,7 @@ fn row(
         currency: instrument.settlement().clone(),
         quantity: position.quantity(),
         open_cost: position.open_cost(),
-        average: position.average()?,
+        average: position.average().ok().flatten(),
         mark,
         realized: position.realized_gross(),
         unrealized,

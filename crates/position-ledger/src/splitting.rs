@@ -28,7 +28,8 @@ pub(crate) fn run_split(
     };
     let kept = scaled.checked_sub(beyond).map_err(of("quantity"))?;
     let worth = |part: Amount| terms.value(part.abs(), in_lieu.price);
-    let (Ok(all), Ok(rest)) = (held.checked_mul(split.new), kept.checked_mul(split.old)) else {
+    let pieces = (held.checked_mul(split.new), kept.checked_mul(split.old));
+    let (Ok(all), Ok(rest), true) = (pieces.0, pieces.1, split.old >= Amount::ONE) else {
         scale(states, (terms, ends), ratio, ratio)?;
         return cash_out(states, (terms, ends), (deed, beyond), &worth);
     };
@@ -61,14 +62,19 @@ fn cash_out(
     worth: &dyn Fn(Amount) -> Result<Amount, AmountError>,
 ) -> Result<(), AppendError> {
     let Some((main, shares)) = ends.split_first() else { return Ok(()) };
-    let opening = birth(terms, deed);
+    if part.is_zero() {
+        return Ok(());
+    }
+    let (opening, all) = (birth(terms, deed), worth(part).map_err(of("cash_in_lieu"))?);
     let state = state_of(states, *main)?;
     let mut parts = Parts::of((part, state.holding.quantity));
-    state.cash_out(terms, (part, worth(part)), opening)?;
+    let mut cash = Parts::of((all, part.abs()));
+    state.cash_out(terms, (part, all), opening)?;
     for share in shares {
         let state = state_of(states, *share)?;
         let part = parts.next(state.holding.quantity).map_err(of("quantity"))?;
-        state.cash_out(terms, (part, worth(part)), opening)?;
+        let worth = cash.next(part).map_err(of("cash_in_lieu"))?.abs();
+        state.cash_out(terms, (part, worth), opening)?;
     }
     Ok(())
 }

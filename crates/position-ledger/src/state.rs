@@ -279,16 +279,16 @@ impl State {
     pub(crate) fn cash_out(
         &mut self,
         terms: &Instrument,
-        (part, worth): (Amount, Result<Amount, AmountError>),
+        (part, worth): (Amount, Amount),
         opening: Birth<'_>,
     ) -> Result<(), AppendError> {
         if part.is_zero() {
             return Ok(());
         }
         let side = if part.is_positive() { Side::Sell } else { Side::Buy };
-        let value = Some(worth.map_err(of("cash_in_lieu"))?);
         // All of it closes, so no lot is opened that would have a price.
         let (quantity, price, base_fee) = (part.abs(), Amount::ZERO, Amount::ZERO);
+        let value = Some(worth);
         let trade = Trade { side, quantity, price, value, base_fee, lots: None, opening };
         let before = self.holding.cash_flow;
         self.trade((terms, false), &trade, &mut Sink::none())?;

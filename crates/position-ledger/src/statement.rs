@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::books::Books;
-use crate::error::AmountError;
 use crate::fill::Booked;
 use crate::name::{Account, Currency, InstrumentId, LegId};
 use crate::order::Order;
@@ -42,8 +41,8 @@ pub struct Row {
     pub leg: Option<LegId>,
     /// Long positive, short negative.
     pub quantity: Amount,
-    /// Average price of what is open.
-    pub average: Amount,
+    /// Average price of what is open; none where no amount states it, as of a crumb at a high cost.
+    pub average: Option<Amount>,
     /// Whether another book's average says the same: only where the cost is a running average, netted alike.
     pub is_average_comparable: bool,
     /// Profit of what was closed, without fees, in the settlement currency.
@@ -69,10 +68,6 @@ pub struct Purse {
 impl Books {
     /// The books as plain records, with the fills from `since` on.
     ///
-    /// # Errors
-    ///
-    /// [`AmountError`] when an average is out of range.
-    ///
     /// # Examples
     ///
     /// ```
@@ -80,36 +75,32 @@ impl Books {
     /// use backstop_position_ledger::{Books, Instruments};
     ///
     /// let books = Books::new(Instruments::default());
-    /// let statement = books.statement(Timestamp::from_millis(5_000), Timestamp::EPOCH)?;
+    /// let statement = books.statement(Timestamp::from_millis(5_000), Timestamp::EPOCH);
     /// assert!(statement.version == 0 && statement.positions.is_empty());
-    /// # Ok::<(), backstop_position_ledger::error::AmountError>(())
     /// ```
-    pub fn statement(&self, as_of: Timestamp, since: Timestamp) -> Result<Statement, AmountError> {
-        let mut rows = Vec::new();
-        for position in self.positions() {
-            let Some(average) = position.average()? else { continue };
-            rows.push(Row {
-                account: position.account().clone(),
-                instrument: position.instrument().id().clone(),
-                leg: position.leg().cloned(),
-                quantity: position.quantity(),
-                average,
-                is_average_comparable: position.instrument().method() == Method::Average,
-                realized_gross: position.realized_gross(),
-                last_activity: position.last_activity(),
-                isolated_since: position.isolation().map(|isolation| isolation.at),
-            });
-        }
+    pub fn statement(&self, as_of: Timestamp, since: Timestamp) -> Statement {
+        let open = self.positions().into_iter().filter(|position| !position.quantity().is_zero());
+        let rows = open.map(|position| Row {
+            account: position.account().clone(),
+            instrument: position.instrument().id().clone(),
+            leg: position.leg().cloned(),
+            quantity: position.quantity(),
+            average: position.average().ok().flatten(),
+            is_average_comparable: position.instrument().method() == Method::Average,
+            realized_gross: position.realized_gross(),
+            last_activity: position.last_activity(),
+            isolated_since: position.isolation().map(|isolation| isolation.at),
+        });
         let purse = |(account, currency, balance): (&Account, &Currency, crate::money::Balance)| {
             Purse { account: account.clone(), currency: currency.clone(), total: balance.total }
         };
-        Ok(Statement {
+        Statement {
             version: self.sequence(),
             as_of,
-            positions: rows,
+            positions: rows.collect(),
             balances: self.balances().into_iter().map(purse).collect(),
             fills: self.fills().filter(|booked| booked.at >= since).collect(),
             orders: self.open_orders().cloned().collect(),
-        })
+        }
     }
 }

@@ -110,7 +110,10 @@ pub fn positions(look: &Look) -> anyhow::Result<Seen> {
     let books = look.stores.ledger.books();
     let mut text = String::new();
     for position in books.positions() {
-        let average = position.average()?.map_or_else(|| "-".to_owned(), |a| a.to_string());
+        let average = match position.average() {
+            Ok(average) => average.map_or_else(|| "-".to_owned(), |average| average.to_string()),
+            Err(out_of_range) => out_of_range.to_string(),
+        };
         writeln!(
             text,
             "{:<8} {:>12} at {:<14} realised {}",

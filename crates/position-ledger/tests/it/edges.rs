@@ -1,5 +1,7 @@
 //! What is easily got wrong: lots without a trade, one action told twice, nothing left of a split, words that come late.
 
+use std::collections::BTreeMap;
+
 use backstop_clock::Timestamp;
 use backstop_position_ledger::action::{
     Act, Action, CashInLieu, Move, Opening, Payment, Purpose, Reach, Reference, Repair, Split,
@@ -8,6 +10,7 @@ use backstop_position_ledger::action::{
 use backstop_position_ledger::error::AppendError;
 use backstop_position_ledger::fill::{Correction, Fill, LotChoice, LotName, Side, TradeId, Void};
 use backstop_position_ledger::order::{Portfolio, Strategy};
+use backstop_position_ledger::pnl;
 use backstop_position_ledger::position::Position;
 use backstop_position_ledger::rules::{Method, Mode, Sequencing};
 use backstop_position_ledger::{
@@ -501,4 +504,94 @@ fn nothing_is_known_by_an_id_that_says_nothing() {
     assert!(append(&mut ledger, &filled).is_ok());
     assert_eq!(ledger.books().fills().len(), 1);
     assert!(ledger.as_of(Timestamp::EPOCH).unwrap().fills().len() == 0);
+}
+
+#[test]
+fn a_crumb_whose_average_no_amount_states_spoils_nothing_else() {
+    let known = |terms: Instrument| Instruments::new([terms, make("OTHER")]).unwrap();
+    let books_of = |terms: Instrument, fills: Vec<Fill>| {
+        let mut ledger = Ledger::open(Box::new(MemoryJournal::new()), known(terms)).unwrap();
+        let mut desk = Desk::default();
+        for fill in fills {
+            apply(&mut ledger, &mut desk, Fact::Filled(fill));
+        }
+        ledger
+    };
+    // All but a crumb of what cost 300 went into a fee in kind.
+    let mut sold = on("X", fill("b", "99.9", "3000"));
+    sold.side = Side::Sell;
+    (sold.fee, sold.fee_currency) = (amount("0.099999999999999999"), Some(currency("ETH")));
+    let mut stated = on("X", fill("a", "0.000000000000000001", "1"));
+    stated.cost = Some(amount("1000"));
+    let cases = [
+        (make("X").spot(currency("ETH")).unwrap(), vec![on("X", fill("a", "100", "3000")), sold]),
+        (make("X"), vec![stated]),
+        // It costs less than a unit of the last decimal.
+        (
+            make("X").inverse(currency("ETH")).unwrap(),
+            vec![on("X", fill("a", "1", "10000000000000000000"))],
+        ),
+    ];
+    for (terms, mut fills) in cases {
+        fills.push(on("OTHER", fill("o", "1", "10")));
+        let ledger = books_of(terms, fills);
+        let books = ledger.books();
+        let x = books.position(&account(), &instrument_id("X")).unwrap();
+        assert!(!x.quantity().is_zero() && x.average().is_err());
+        let (at, kind) = (Timestamp::EPOCH, pnl::Kind::Periodic);
+        let snapshot = books.snapshot(&BTreeMap::new(), at, kind).unwrap();
+        let averages: Vec<_> = snapshot.positions.iter().map(|line| line.average).collect();
+        assert_eq!(averages, [Some(amount("10")), None]);
+        snapshot.verify_against(books).unwrap();
+        let rows = books.statement(at, at).positions;
+        assert_eq!(rows.iter().map(|row| row.average).collect::<Vec<_>>(), averages);
+        assert!(rows.iter().all(|row| !row.quantity.is_zero()));
+    }
+}
+
+#[test]
+fn shares_are_paid_for_fractions_what_their_position_is_paid() {
+    for (held, price) in [(["5", "5"], "1"), (["4.3333333333", "5.6666666667"], "30")] {
+        let (mut ledger, mut desk) = (ledger_of([make("X")]), Desk::default());
+        for (quantity, strategy) in held.into_iter().zip(["fast", "slow"]) {
+            let entry = desk.entry(Fact::Filled(on("X", fill(strategy, quantity, "10"))));
+            let entry = entry.with_strategy(Strategy::new(strategy).unwrap());
+            assert!(append(&mut ledger, &entry).is_ok());
+        }
+        let in_lieu = Some(CashInLieu { whole: Amount::ONE, price: amount(price) });
+        apply(&mut ledger, &mut desk, act("s", "X", Reach::Everyone, split("1", "3", in_lieu)));
+        let books = ledger.books();
+        let sum = |parts: Vec<Amount>| {
+            parts.into_iter().try_fold(Amount::ZERO, Amount::checked_add).unwrap()
+        };
+        let shares = books.shares();
+        let held = sum(shares.iter().map(Position::quantity).collect());
+        let paid = sum(shares.iter().map(Position::cash_in_lieu).collect());
+        let whole = books.position(&account(), &instrument_id("X")).unwrap();
+        assert_eq!((held, whole.quantity()), (amount("3"), amount("3")));
+        assert_eq!(paid, whole.cash_in_lieu());
+        assert!(whole.cash_in_lieu().is_positive());
+    }
+}
+
+#[test]
+fn a_split_in_terms_below_one_is_as_fine_as_one_in_whole_terms() {
+    let lots_after = |new, old| {
+        let contract = make("X").with_method(Method::Fifo);
+        let (mut ledger, mut desk) = (ledger_of([contract]), Desk::default());
+        let parts = [("0.0000000004", "10"), ("3.3333333333", "20"), ("6.6666666663", "30")];
+        for (number, (quantity, price)) in parts.into_iter().enumerate() {
+            let fill = fill(&format!("t{number}"), quantity, price);
+            apply(&mut ledger, &mut desk, Fact::Filled(on("X", fill)));
+        }
+        let in_lieu = Some(CashInLieu { whole: Amount::ONE, price: amount("3") });
+        apply(&mut ledger, &mut desk, act("s", "X", Reach::Everyone, split(new, old, in_lieu)));
+        let whole = ledger.books().position(&account(), &instrument_id("X")).unwrap();
+        whole.lots().into_iter().map(|lot| lot.quantity).collect::<Vec<_>>()
+    };
+    let (whole, small) = (lots_after("1", "3"), lots_after("0.000000001", "0.000000003"));
+    assert_eq!(whole.len(), small.len());
+    for (one, other) in whole.into_iter().zip(small) {
+        assert!(one.checked_sub(other).unwrap().units().abs() <= 10, "{one} is not {other}");
+    }
 }

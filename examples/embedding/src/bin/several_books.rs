@@ -65,10 +65,16 @@ fn enter(books: &mut Books, at: i64, fact: Fact) -> anyhow::Result<()> {
 /// The mapping from the ledger's records to those of reconciliation.
 fn rows(source: &'static str, books: &Books) -> anyhow::Result<Statement<'static>> {
     let now = Timestamp::from_millis(60_000);
-    let held = books.statement(now, now)?.positions.into_iter().map(|row| {
+    let held = books.statement(now, now).positions.into_iter().map(|row| {
         let quantity = Decimal::try_from(row.quantity)?;
         let names = (row.account.to_string(), row.instrument.to_string());
-        Ok(PositionRow::new(names.0, names.1, quantity).with_average_price(row.average.try_into()?))
+        let held = PositionRow::new(names.0, names.1, quantity);
+        // One that no decimal states is not compared.
+        let average = row.average.and_then(|average| Decimal::try_from(average).ok());
+        Ok(match average {
+            Some(average) => held.with_average_price(average),
+            None => held,
+        })
     });
     let held = held.collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Statement::new(source, now).with_version(books.sequence()).with_positions(held))

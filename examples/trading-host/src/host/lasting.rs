@@ -58,22 +58,28 @@ impl Host {
     pub fn heed_money(&self, differing: &BTreeMap<&str, Decimal>) {
         let apart: Vec<String> =
             self.accounts.apart().iter().map(|(id, _)| id.to_string()).collect();
-        let mut unexplained = self.unexplained.borrow_mut();
-        unexplained.retain(|currency, _| !apart.is_empty() && differing.contains_key(&**currency));
-        if apart.is_empty() {
-            return;
-        }
         let now = self.clock.now();
-        for (currency, difference) in differing {
-            let lasting = unexplained.entry((*currency).to_owned()).or_insert(Lasting::Since(now));
-            if let Some(lasted) = lasting.overdue(now, UNEXPLAINED_MAX) {
-                let (minutes, apart) = (lasted.as_secs() / 60, apart.join(", "));
-                let text = format!(
-                    "{currency} has differed from the venue's for {minutes} min, by {difference} \
-                     now, and is left so while set apart: {apart}"
-                );
-                self.meet(Trouble::MoneyDiffers, None, text);
-            }
+        let overdue: Vec<(&str, Decimal, Duration)> = {
+            let mut unexplained = self.unexplained.borrow_mut();
+            let stays = |currency: &str| !apart.is_empty() && differing.contains_key(currency);
+            unexplained.retain(|currency, _| stays(currency));
+            let beside = differing.iter().filter(|_| !apart.is_empty());
+            let lasts = beside.filter_map(|(currency, difference)| {
+                let since = Lasting::Since(now);
+                let lasting = unexplained.entry((*currency).to_owned()).or_insert(since);
+                let lasted = lasting.overdue(now, UNEXPLAINED_MAX)?;
+                Some((*currency, *difference, lasted))
+            });
+            lasts.collect()
+        };
+        let apart = apart.join(", ");
+        for (currency, difference, lasted) in overdue {
+            let minutes = lasted.as_secs() / 60;
+            let text = format!(
+                "{currency} has differed from the venue's for {minutes} min, by {difference} now, \
+                 and is left so while set apart: {apart}"
+            );
+            self.meet(Trouble::MoneyDiffers, None, text);
         }
     }
 
