@@ -185,6 +185,22 @@ fn times_of_a_snapshot_are_written_in_milliseconds() {
 }
 
 #[test]
+fn a_format_without_names_keeps_all() {
+    let clock = ManualClock::new(Timestamp::from_millis(5));
+    let policy = Policy::new(Duration::from_nanos(1_500_001))
+        .with_slow_calls(SECOND, 0.8)
+        .with_time_window(60 * SECOND, 12)
+        .with_escalation(1.5, 600 * SECOND)
+        .with_open_jitter(0.2, 7)
+        .with_half_open_max(60 * SECOND, AfterHalfOpen::Closed);
+    let breaker = Breaker::new(policy).unwrap();
+    breaker.open(clock.instant());
+    let kept = breaker.snapshot(&clock);
+    let bytes = postcard::to_stdvec(&kept).unwrap();
+    assert_eq!(postcard::from_bytes::<Snapshot>(&bytes).unwrap(), kept);
+}
+
+#[test]
 fn a_snapshot_survives_and_an_edited_one_is_checked() {
     let clock = ManualClock::new(Timestamp::from_millis(5));
     let policy = Policy::new(30 * SECOND).with_consecutive_failures(1);
