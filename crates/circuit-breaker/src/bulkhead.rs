@@ -43,26 +43,15 @@ use crate::{PolicyError, Problem, listeners::Listeners};
 /// | `max_waiting` | 0: who cannot run at once is refused |
 /// | `max_wait` | none: who may wait does so until there is a slot |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[expect(clippy::struct_field_names, reason = "each of the limits is a maximum")]
 pub struct Limits {
     max_concurrent: u32,
+    #[cfg_attr(feature = "serde", serde(default))]
     max_waiting: u32,
-    max_wait: Option<Duration>,
-}
-
-#[cfg(feature = "serde")]
-crate::old_names::check_old_names!(Limits as LimitsForm);
-
-#[cfg(feature = "serde")]
-#[derive(serde::Serialize, serde::Deserialize)]
-#[serde(remote = "Limits", deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "each of the limits is a maximum")]
-struct LimitsForm {
-    max_concurrent: u32,
-    #[serde(default)]
-    max_waiting: u32,
-    #[serde(rename = "max_wait_ms", alias = "max_wait", default)]
-    #[serde(with = "crate::plain::optional_millis")]
+    #[cfg_attr(feature = "serde", serde(rename = "max_wait_ms", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     max_wait: Option<Duration>,
 }
 

@@ -83,8 +83,6 @@ pub mod tracing;
 mod kinds;
 #[cfg(feature = "serde")]
 mod plain;
-#[cfg(feature = "serde")]
-mod old_names;
 #[expect(unexpected_cfgs, reason = "`--cfg loom` is set by hand to run the model checker")]
 mod sync;
 

@@ -1,6 +1,3 @@
-#[cfg(feature = "serde")]
-mod form;
-
 use std::time::Duration;
 
 use backstop_error_taxonomy::{Class, Kind};
@@ -12,6 +9,16 @@ const MIN_CALLS_DEFAULT: u32 = 1;
 
 /// One probe at a time: a service that has just failed should not meet a herd.
 const PROBES_DEFAULT: u32 = 1;
+
+#[cfg(feature = "serde")]
+const fn min_calls_default() -> u32 {
+    MIN_CALLS_DEFAULT
+}
+
+#[cfg(feature = "serde")]
+const fn probes_default() -> u32 {
+    PROBES_DEFAULT
+}
 
 /// When the breaker opens, for how long, and what closes it again.
 ///
@@ -48,24 +55,38 @@ const PROBES_DEFAULT: u32 = 1;
 /// assert!(Breaker::new(policy).is_ok());
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Policy {
     pub(crate) consecutive_failures: Option<u32>,
     pub(crate) failure_count: Option<u32>,
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_rate: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(rename = "slow_call_ms", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     pub(crate) slow_call: Option<Duration>,
     pub(crate) window: Option<Span>,
+    #[cfg_attr(feature = "serde", serde(default = "min_calls_default"))]
     pub(crate) min_calls: u32,
+    #[cfg_attr(feature = "serde", serde(rename = "open_time_ms"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     pub(crate) open_time: Duration,
     pub(crate) escalation: Option<Escalation>,
     pub(crate) open_jitter: Option<Jitter>,
+    #[cfg_attr(feature = "serde", serde(default = "probes_default"))]
     pub(crate) probes: u32,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) probe_rule: ProbeRule,
+    #[cfg_attr(feature = "serde", serde(rename = "probe_lease_ms", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     pub(crate) probe_lease: Option<Duration>,
     pub(crate) half_open_max: Option<HalfOpenMax>,
     /// Few, so that a list is the fastest map; the last of a kind counts.
+    #[cfg_attr(feature = "serde", serde(default, with = "crate::kinds"))]
     pub(crate) verdicts: Vec<(Kind, Verdict)>,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) initial: Initial,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(crate) dry_run: bool,
 }
 
@@ -76,17 +97,12 @@ pub struct Policy {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) enum Span {
     Count(u32),
-    Time(TimeSpan),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
-pub(crate) struct TimeSpan {
-    #[cfg_attr(feature = "serde", serde(rename = "length_ms", alias = "length"))]
-    #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
-    pub(crate) length: Duration,
-    pub(crate) slices: u32,
+    Time {
+        #[cfg_attr(feature = "serde", serde(rename = "length_ms"))]
+        #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
+        length: Duration,
+        slices: u32,
+    },
 }
 
 /// How the probes of a half-open period are judged.
@@ -151,9 +167,9 @@ pub enum AfterHalfOpen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) struct HalfOpenMax {
-    #[cfg_attr(feature = "serde", serde(rename = "time_ms", alias = "time"))]
+    #[cfg_attr(feature = "serde", serde(rename = "time_ms"))]
     #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     pub(crate) time: Duration,
     pub(crate) then: AfterHalfOpen,
@@ -162,10 +178,10 @@ pub(crate) struct HalfOpenMax {
 /// The open time grows by a factor from one reopening to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(crate) struct Escalation {
     pub(crate) factor: f64,
-    #[cfg_attr(feature = "serde", serde(rename = "open_time_max_ms", alias = "open_time_max"))]
+    #[cfg_attr(feature = "serde", serde(rename = "open_time_max_ms"))]
     #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     pub(crate) open_time_max: Duration,
 }
@@ -260,7 +276,7 @@ impl Policy {
     /// A verdict is booked in the slice in which it arrives.
     #[must_use]
     pub const fn with_time_window(mut self, length: Duration, slices: u32) -> Self {
-        self.window = Some(Span::Time(TimeSpan { length, slices }));
+        self.window = Some(Span::Time { length, slices });
         self
     }
 

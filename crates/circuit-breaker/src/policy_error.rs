@@ -4,7 +4,7 @@ use backstop_error_taxonomy::{Class, Classify, Kind};
 
 use crate::{
     Policy,
-    policy::{Escalation, ProbeRule, Span, TimeSpan},
+    policy::{Escalation, ProbeRule, Span},
 };
 
 /// Verdicts a count window may hold; two bits each, so 256 KiB.
@@ -243,10 +243,8 @@ fn check_window(policy: &Policy, problems: &mut Vec<Problem>) {
         Some(Span::Count(size)) if calls > size => {
             problems.push(Problem::MinCalls { calls, size });
         }
-        Some(Span::Time(TimeSpan { length: Duration::ZERO, .. })) => {
-            problems.push(Problem::WindowTime);
-        }
-        Some(Span::Time(TimeSpan { length, slices }))
+        Some(Span::Time { length: Duration::ZERO, .. }) => problems.push(Problem::WindowTime),
+        Some(Span::Time { length, slices })
             if !(1..=SLICES_MAX).contains(&slices) || length / slices == Duration::ZERO =>
         {
             problems.push(Problem::Slices { slices });

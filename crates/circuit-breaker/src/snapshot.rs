@@ -37,40 +37,25 @@ const AGE_MAX: Duration = Duration::from_hours(100 * 365 * 24);
 /// # Ok::<(), backstop_circuit_breaker::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Snapshot {
     policy: Policy,
     state: State,
     /// The rest of the open time or the half-open period when it was taken, if that had an end.
+    #[cfg_attr(feature = "serde", serde(rename = "left_ms", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     left: Option<Duration>,
     open_attempt: u32,
     /// It has opened since the last close; the number of a first opening does not tell.
+    #[cfg_attr(feature = "serde", serde(default))]
     has_opened: bool,
     /// How long the time line was then, on which the slices of a window lie.
+    #[cfg_attr(feature = "serde", serde(rename = "age_ms", default))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     age: Duration,
     /// What tells its jitter from that of other breakers with the same policy.
-    draw: u32,
-    taken_at: Timestamp,
-}
-
-#[cfg(feature = "serde")]
-crate::old_names::check_old_names!(Snapshot as SnapshotForm);
-
-#[cfg(feature = "serde")]
-#[derive(serde::Serialize, serde::Deserialize)]
-#[serde(remote = "Snapshot", deny_unknown_fields)]
-struct SnapshotForm {
-    policy: Policy,
-    state: State,
-    #[serde(rename = "left_ms", alias = "left", default)]
-    #[serde(with = "crate::plain::optional_millis")]
-    left: Option<Duration>,
-    open_attempt: u32,
-    #[serde(default)]
-    has_opened: bool,
-    #[serde(rename = "age_ms", alias = "age", default)]
-    #[serde(with = "crate::plain::millis")]
-    age: Duration,
-    #[serde(default)]
+    #[cfg_attr(feature = "serde", serde(default))]
     draw: u32,
     taken_at: Timestamp,
 }

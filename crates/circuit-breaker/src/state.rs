@@ -167,7 +167,7 @@ impl Machine {
         Flags {
             quiet: self.is_quiet(),
             timed: policy.slow_call.is_some(),
-            sliced: matches!(policy.window, Some(Span::Time(_))),
+            sliced: matches!(policy.window, Some(Span::Time { .. })),
             dry_run: policy.dry_run,
             own_kinds: !policy.verdicts.is_empty(),
         }

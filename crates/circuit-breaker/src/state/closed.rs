@@ -7,7 +7,7 @@ use crate::{
     Counts, Event, Policy, Rule, State,
     allowance::Granted,
     counts::Outcome,
-    policy::{Span, TimeSpan},
+    policy::Span,
     time::{Now, nanos},
     trip,
     window::{Ring, Slices, Window},
@@ -189,7 +189,7 @@ const fn bit(rule: Rule) -> u8 {
 pub(super) fn window(policy: &Policy) -> Option<Window> {
     let window = match policy.window? {
         Span::Count(size) => Window::Ring(Ring::new(size)),
-        Span::Time(TimeSpan { length, slices }) => {
+        Span::Time { length, slices } => {
             let slice: Duration = length / slices;
             Window::Slices(Slices::new(slices, nanos(slice)))
         }

@@ -58,56 +58,14 @@ fn a_time_finer_than_a_millisecond_is_written_as_it_is() {
 }
 
 #[test]
-fn times_written_as_seconds_and_nanoseconds_are_still_read() {
-    let (short, long) = (json!({ "secs": 1, "nanos": 0 }), json!({ "secs": 30, "nanos": 5 }));
-    let written = json!({
-        "open_time": short, "slow_call": short, "probe_lease": long, "slow_rate": 0.5,
-        "window": { "time": { "length": long, "slices": 3 } },
-        "half_open_max": { "time": long, "then": "open" },
-        "escalation": { "factor": 2.0, "open_time_max": long },
-    });
-    let long = Duration::new(30, 5);
-    let policy = Policy::new(SECOND)
-        .with_slow_calls(SECOND, 0.5)
-        .with_probe_lease(long)
-        .with_time_window(long, 3)
-        .with_half_open_max(long, AfterHalfOpen::Open)
-        .with_escalation(2.0, long);
-    assert_eq!(serde_json::from_value::<Policy>(written).unwrap(), policy);
+fn a_time_that_is_none_is_refused() {
     for wrong in [json!(-1), json!(1.5), json!("1 s"), json!(null)] {
         let error = serde_json::from_value::<Policy>(json!({ "open_time_ms": wrong })).unwrap_err();
         assert!(error.to_string().contains("milliseconds"), "{error}");
     }
-}
-
-#[test]
-fn a_bare_number_under_a_name_without_a_unit_is_an_error() {
-    let (old, bare) = (json!({ "secs": 1, "nanos": 0 }), json!(30));
-    for place in [
-        "/open_time",
-        "/slow_call",
-        "/probe_lease",
-        "/window/time/length",
-        "/half_open_max/time",
-        "/escalation/open_time_max",
-    ] {
-        let mut written = json!({
-            "open_time": old, "slow_call": old, "probe_lease": old, "slow_rate": 0.5,
-            "window": { "time": { "length": old, "slices": 3 } },
-            "half_open_max": { "time": old, "then": "open" },
-            "escalation": { "factor": 2.0, "open_time_max": old },
-        });
-        *written.pointer_mut(place).unwrap() = bare.clone();
-        let error = serde_json::from_value::<Policy>(written.clone()).unwrap_err().to_string();
-        assert!(error.contains("integer `30`"), "{place}: {error}");
-        *written.pointer_mut(place).unwrap() = old.clone();
-        assert!(serde_json::from_value::<Policy>(written).is_ok());
-    }
-    let both = json!({ "open_time": old, "open_time_ms": 30, "consecutive_failures": 1 });
-    assert!(serde_json::from_value::<Policy>(both).is_err());
-    let none = json!({ "open_time_ms": 30, "consecutive_failures": 1, "probe_lease": null });
-    let policy = Policy::new(Duration::from_millis(30)).with_consecutive_failures(1);
-    assert_eq!(serde_json::from_value::<Policy>(none).unwrap(), policy);
+    // Of which unit?
+    let nameless = serde_json::from_value::<Policy>(json!({ "open_time": 30 })).unwrap_err();
+    assert!(nameless.to_string().contains("open_time"), "{nameless}");
 }
 
 #[test]
@@ -118,10 +76,6 @@ fn limits_are_written_the_same_way() {
     let written = serde_json::to_value(limits).unwrap();
     assert_eq!(written["max_wait_ms"], json!(1_000));
     assert_eq!(serde_json::from_value::<Limits>(written).unwrap(), limits);
-    let old = |wait| json!({ "max_concurrent": 2, "max_wait": wait });
-    let read = serde_json::from_value::<Limits>(old(json!({ "secs": 1, "nanos": 0 })));
-    assert_eq!(read.unwrap(), limits);
-    assert!(serde_json::from_value::<Limits>(old(json!(1))).is_err());
     assert_eq!(
         serde_json::from_value::<Limits>(json!({ "max_concurrent": 2 })).unwrap(),
         Limits::new(2)
@@ -170,18 +124,9 @@ fn times_of_a_snapshot_are_written_in_milliseconds() {
     breaker.open(clock.instant());
     clock.advance(SECOND);
     let kept = breaker.snapshot(&clock);
-    let mut written = serde_json::to_value(&kept).unwrap();
+    let written = serde_json::to_value(&kept).unwrap();
     assert_eq!((&written["left_ms"], &written["age_ms"]), (&json!(29_000), &json!(3_000)));
-
-    // As they were written before.
-    let fields = written.as_object_mut().unwrap();
-    for (name, secs) in [("left", 29), ("age", 3)] {
-        fields.remove(&format!("{name}_ms")).unwrap();
-        fields.insert(name.to_owned(), json!({ "secs": secs, "nanos": 0 }));
-    }
-    assert_eq!(serde_json::from_value::<Snapshot>(written.clone()).unwrap(), kept);
-    written["age"] = json!(3_000);
-    assert!(serde_json::from_value::<Snapshot>(written).is_err());
+    assert_eq!(serde_json::from_value::<Snapshot>(written).unwrap(), kept);
 }
 
 #[test]
