@@ -1,5 +1,6 @@
 //! The command line: what it explains, what it refuses, and what it shows of a finished run.
 
+mod damage;
 mod looks;
 mod refusals;
 

@@ -13,7 +13,6 @@ use backstop_position_ledger::{
 };
 use backstop_storage::{Database, Migration, history};
 use rusqlite::Connection;
-use serde_json::Value;
 use tempfile::TempDir;
 use trading_host::{
     halt::{Called, Cause, Depth, Halts as _, SqliteHalts},
@@ -26,7 +25,7 @@ use crate::stage::{contents, market_until};
 const DAY: Duration = Duration::from_hours(24);
 
 /// The folder of a short finished run, and its market.
-fn finished() -> (TempDir, TempDir) {
+pub(super) fn finished() -> (TempDir, TempDir) {
     let (market, folder) = (market_until("2017-01-06"), tempfile::tempdir().unwrap());
     let (status, _, err) = told(&run(market.path(), Some(folder.path()), &[]));
     assert_eq!(status, Some(0), "{err}");
@@ -34,7 +33,7 @@ fn finished() -> (TempDir, TempDir) {
 }
 
 /// Asserts that a run in the folder is refused in these words, and that all stays as it was.
-fn refused(market: &Path, folder: &Path, more: &[&str], words: &[&str]) {
+pub(super) fn refused(market: &Path, folder: &Path, more: &[&str], words: &[&str]) {
     let before = contents(folder);
     let (status, out, err) = told(&run(market, Some(folder), more));
     assert_eq!((status, out.as_str()), (Some(2), ""), "{err}");
@@ -275,83 +274,4 @@ fn a_folder_without_a_run_cannot_be_looked_into() {
     let (status, _, err) = told(&host(["verify", "--data-dir", "/nowhere/at/all"]));
     assert_eq!(status, Some(2));
     assert!(err.contains("/nowhere/at/all is no folder"), "{err}");
-}
-
-#[test]
-fn a_damaged_snapshot_that_nobody_checked_is_refused_before_trading() {
-    let (market, folder) = finished();
-    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
-    let checksum = damage_the_oldest_snapshot(&db, "unchecked");
-    drop(db);
-    refused(market.path(), folder.path(), &[], &["the snapshots: ", &checksum]);
-}
-
-#[test]
-fn a_damaged_snapshot_is_counted_alone_and_named() {
-    let (market, folder) = finished();
-    let more = ["--report", "json"];
-    let count = |report: &Value, key: &str| report["pnl_snapshots"][key].as_u64().unwrap();
-    let (status, out, _) = told(&run(market.path(), Some(folder.path()), &more));
-    let before: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (status, &before["damaged_snapshots"]),
-        (Some(0), &Value::from(Vec::<Value>::new()))
-    );
-
-    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
-    let checksum = damage_the_oldest_snapshot(&db, "valid");
-    drop(db);
-    let (status, out, err) = told(&run(market.path(), Some(folder.path()), &more));
-    assert_eq!((status, err.as_str()), (Some(1), ""));
-    let report: Value = serde_json::from_str(&out).unwrap();
-    let figures = ["mismatched", "missing"].map(|key| count(&report, key));
-    assert_eq!(figures, [1, 0], "{}", report["pnl_snapshots"]);
-    assert_eq!(count(&report, "verified") + 1, count(&report, "taken"));
-    assert!(count(&report, "taken") > count(&before, "taken"));
-    assert_eq!(report["damaged_snapshots"][0]["checksum"], Value::from(&*checksum));
-    let broken = |check: &&Value| check["holds"] != Value::Bool(true);
-    let broken: Vec<_> = report["invariants"].as_array().unwrap().iter().filter(broken).collect();
-    assert_eq!((broken.len(), &broken[0]["name"]), (1, &Value::from("snapshots_verify")));
-    let (_, out, _) = told(&run(market.path(), Some(folder.path()), &[]));
-    assert!(
-        out.contains(&format!("                snapshot {checksum}: it cannot be read")),
-        "{out}"
-    );
-
-    let (market, at) = (market.path().to_str().unwrap(), folder.path().to_str().unwrap());
-    let look = |command| told(&host([command, "--data-dir", at, "--market", market]));
-    let (status, out, err) = look("snapshots");
-    assert_eq!((status, err.as_str()), (Some(1), ""));
-    let line = out.lines().find(|line| line.contains(&checksum)).unwrap();
-    assert!(line.contains(" reconciliation damaged: snapshot "), "{line}");
-    let (all, agreeing) = (out.lines().count() - 1, out.lines().count() - 2);
-    assert!(
-        out.ends_with(&format!("\n{all} snapshots, {agreeing} agree with the books\n")),
-        "{out}"
-    );
-
-    // Even the newest: a run does not know then where the journal ended, a look shows it.
-    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
-    db.write(|c| c.execute("UPDATE ledger_pnl_snapshots SET body = '{}'", [])).unwrap();
-    drop(db);
-    for (command, expected) in [("snapshots", 1), ("verify", 0)] {
-        let (status, _, err) = look(command);
-        assert_eq!((status, err.as_str()), (Some(expected), ""), "{command}");
-    }
-    let market = Path::new(market);
-    refused(market, folder.path(), &[], &["cannot read the newest snapshot: snapshot "]);
-}
-
-/// Empties the oldest one that is not, and gives its checksum.
-fn damage_the_oldest_snapshot(db: &Database, status: &'static str) -> String {
-    db.write(move |c| {
-        let select = "SELECT checksum FROM ledger_pnl_snapshots ORDER BY at_ms, sequence LIMIT 1";
-        let checksum: String = c.query_row(select, [], |row| row.get(0))?;
-        c.execute(
-            "UPDATE ledger_pnl_snapshots SET body = '{}', status = ?1 WHERE checksum = ?2",
-            [status, &checksum],
-        )?;
-        Ok::<_, rusqlite::Error>(checksum)
-    })
-    .unwrap()
 }
