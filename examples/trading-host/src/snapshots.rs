@@ -162,9 +162,11 @@ impl Snapshots {
         Ok(())
     }
 
+    /// When the last one was due; of one that is damaged, what its row says is good enough for it.
     fn last(&self, kind: Kind, otherwise: Timestamp) -> Result<Timestamp, Stop> {
-        let newest = self.find(&Query::new().with_kind(kind).with_limit(1))?;
-        Ok(newest.first().map_or(otherwise, |stored| stored.snapshot.at))
+        let newest = Query::new().with_kind(kind).with_limit(1);
+        let newest = self.store.borrow().find_each(&newest)?.pop();
+        Ok(newest.map_or(otherwise, |row| row.map_or_else(|row| row.at, |whole| whole.snapshot.at)))
     }
 
     /// When the next one is due.

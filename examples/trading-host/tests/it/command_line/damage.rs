@@ -90,3 +90,43 @@ fn damage_the_oldest_snapshot(db: &Database, status: &'static str) -> String {
     })
     .unwrap()
 }
+
+/// Empties the newest one of a kind, which is not the newest of all.
+fn damage_the_newest(db: &Database, kind: &'static str) -> String {
+    db.write(move |c| {
+        let newest = "SELECT checksum FROM ledger_pnl_snapshots WHERE kind = ?1
+                      ORDER BY at_ms DESC, checksum LIMIT 1";
+        let checksum: String = c.query_row(newest, [kind], |row| row.get(0))?;
+        let empty = "UPDATE ledger_pnl_snapshots SET body = '{}' WHERE checksum = ?1
+                     AND at_ms < (SELECT max(at_ms) FROM ledger_pnl_snapshots)";
+        assert_eq!(c.execute(empty, [&checksum])?, 1, "{kind}");
+        Ok::<_, rusqlite::Error>(checksum)
+    })
+    .unwrap()
+}
+
+#[test]
+fn the_newest_of_its_kind_stops_no_run_when_damaged() {
+    let (market, folder) = finished();
+    let report = || {
+        let told = told(&run(market.path(), Some(folder.path()), &["--report", "json"]));
+        assert_eq!(told.2, "");
+        (told.0, serde_json::from_str::<Value>(&told.1).unwrap())
+    };
+    let (status, before) = report();
+    assert_eq!(status, Some(0));
+    let db = Database::open(&folder.path().join(DATABASE)).unwrap();
+    let damaged = ["periodic", "end_of_day"].map(|kind| damage_the_newest(&db, kind));
+    drop(db);
+    let (status, report) = report();
+    let listed = report["damaged_snapshots"].as_array().unwrap();
+    let mut listed: Vec<_> = listed.iter().map(|row| row["checksum"].as_str().unwrap()).collect();
+    let mut expected = damaged.each_ref().map(String::as_str);
+    listed.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!((status, listed), (Some(1), expected.to_vec()));
+    // Neither is owed again, as their rows tell when they were taken.
+    for key in ["periodic", "end_of_day", "missing"] {
+        assert_eq!(report["pnl_snapshots"][key], before["pnl_snapshots"][key], "{key}");
+    }
+}
