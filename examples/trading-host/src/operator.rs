@@ -110,7 +110,8 @@ impl Operator {
         let market = setup::market(market)?;
         let (folder, db) = setup::write_into(folder)?;
         let stores = Stores::open(db, setup::instruments(&market.instruments)?)?;
-        let written = Books::last_written_at(&stores.ledger)?.max(stores.last_snapshot_at()?);
+        let whole = stores.last_whole_snapshot_at()?;
+        let written = Books::last_written_at(&stores.ledger)?.max(whole);
         let at = written.context("nothing was ever booked here")?;
         let symbols = market.instruments.iter().map(|traded| traded.symbol.as_str());
         let instruments = symbols.map(InstrumentId::new).collect::<Result<_, _>>()?;

@@ -17,7 +17,7 @@ use backstop_position_ledger::{
     SqliteSnapshots,
     error::ReplayError,
     journal,
-    pnl::{Query, Store},
+    pnl::{Query, Store, Stored},
 };
 use backstop_schema_version::{
     Environment, MigrationSet, SchemaGate, Status,
@@ -248,12 +248,30 @@ impl Stores {
     pub fn last_snapshot_at(&self) -> anyhow::Result<Option<Timestamp>> {
         let newest = self.snapshots.find(&Query::new().with_limit(1));
         let newest = newest.context("cannot read the newest snapshot")?.pop();
-        if let Some(stored) = &newest {
-            // From the inside a chain does not show that its last entries are gone.
-            journal::verify_against(self.ledger.journal(), stored.snapshot.checkpoint())
-                .context("the journal does not contain its newest snapshot")?;
+        newest.map(|stored| self.led_to(&stored)).transpose()
+    }
+
+    /// As [`last_snapshot_at`](Self::last_snapshot_at), of the newest that is not damaged.
+    ///
+    /// No seal vouches for the time in the row of one that is.
+    ///
+    /// # Errors
+    /// When none can be read at all, and when the journal does not contain it.
+    pub fn last_whole_snapshot_at(&self) -> anyhow::Result<Option<Timestamp>> {
+        for limit in [1, usize::MAX] {
+            let newest_first = self.snapshots.find_each(&Query::new().with_limit(limit))?;
+            if let Some(whole) = newest_first.into_iter().find_map(Result::ok) {
+                return self.led_to(&whole).map(Some);
+            }
         }
-        Ok(newest.map(|stored| stored.snapshot.at))
+        Ok(None)
+    }
+
+    fn led_to(&self, stored: &Stored) -> anyhow::Result<Timestamp> {
+        // From the inside a chain does not show that its last entries are gone.
+        journal::verify_against(self.ledger.journal(), stored.snapshot.checkpoint())
+            .context("the journal does not contain its newest snapshot")?;
+        Ok(stored.snapshot.at)
     }
 }
 

@@ -1,10 +1,17 @@
 //! What a damaged snapshot spoils, and whom it stops.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use backstop_position_ledger::{
+    SqliteSnapshots,
+    pnl::{Query, Store as _},
+};
 use backstop_storage::Database;
 use serde_json::Value;
-use trading_host::setup::DATABASE;
+use trading_host::{
+    accounts::Books,
+    setup::{self, DATABASE, Stores},
+};
 
 use super::{
     host,
@@ -129,4 +136,52 @@ fn the_newest_of_its_kind_stops_no_run_when_damaged() {
     for key in ["periodic", "end_of_day", "missing"] {
         assert_eq!(report["pnl_snapshots"][key], before["pnl_snapshots"][key], "{key}");
     }
+}
+
+#[test]
+fn an_operator_works_where_the_newest_is_damaged() {
+    let (market, folder) = finished();
+    let (traded, at) = (market.path().to_str().unwrap(), folder.path().to_str().unwrap());
+    let operate = |command| {
+        let args = [command, "--data-dir", at, "--market", traded, "--instrument", "EURUSD"];
+        told(&host(args.into_iter().chain(["--reason", "found damage"])))
+    };
+    let file = folder.path().join(DATABASE);
+    let last_entry = || {
+        let market = setup::market(Some(market.path())).unwrap();
+        let traded = setup::instruments(&market.instruments).unwrap();
+        let stores = Stores::open(Database::open(&file).unwrap(), traded).unwrap();
+        Books::last_written_at(&stores.ledger).unwrap().unwrap()
+    };
+    let left = last_entry();
+    let db = Database::open(&file).unwrap();
+    // The row of a damaged one tells any time.
+    let newest = "UPDATE ledger_pnl_snapshots SET body = '{}', at_ms = at_ms + 864000000
+                  WHERE at_ms = (SELECT max(at_ms) FROM ledger_pnl_snapshots)";
+    assert!(db.write(|c| c.execute(newest, [])).unwrap() > 0);
+    drop(db);
+    let (status, _, err) = operate("isolate");
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert_eq!(last_entry(), left);
+
+    // The newest that is whole has to be in the journal all the same.
+    let mut store = SqliteSnapshots::open(Database::open(&file).unwrap()).unwrap();
+    let found = store.find_each(&Query::new()).unwrap();
+    let mut later = found.into_iter().find_map(Result::ok).unwrap().snapshot;
+    later.sequence += 1_000;
+    later.at = left.saturating_add(Duration::from_millis(1));
+    later.checksum = later.seal();
+    store.put(&later).unwrap();
+    drop(store);
+    let (status, _, err) = operate("release");
+    assert_eq!(status, Some(2));
+    assert!(err.contains("the journal does not contain its newest snapshot"), "{err}");
+
+    // With none that is whole the journal alone tells when the last process left.
+    let db = Database::open(&file).unwrap();
+    db.write(|c| c.execute("UPDATE ledger_pnl_snapshots SET body = '{}'", [])).unwrap();
+    drop(db);
+    let (status, _, err) = operate("release");
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert_eq!(last_entry(), left);
 }
