@@ -1,12 +1,13 @@
 //! What a run prints, and what its folder shows afterwards.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     path::Path,
     process::{Command, Stdio},
 };
 
 use serde_json::Value;
+use trading_host::setup::DATABASE;
 
 use super::{host, run, told};
 use crate::stage::{contents, market_until};
@@ -144,6 +145,24 @@ fn a_finished_run_can_be_looked_into_and_run_again() {
         }
         assert_eq!(now, then, "{key}");
     }
+}
+
+#[test]
+fn a_look_at_the_database_alone_adds_its_lock() {
+    let (market, folder) = (market_until("2017-01-04"), tempfile::tempdir().unwrap());
+    let (status, _, err) = told(&run(market.path(), Some(folder.path()), &[]));
+    assert_eq!(status, Some(0), "{err}");
+    let copied = tempfile::tempdir().unwrap();
+    fs::copy(folder.path().join(DATABASE), copied.path().join(DATABASE)).unwrap();
+    let before = contents(copied.path());
+    let (at, market) = (copied.path().to_str().unwrap(), market.path().to_str().unwrap());
+    for look in ["letters", "positions", "snapshots", "verify"] {
+        let (status, _, err) = told(&host([look, "--data-dir", at, "--market", market]));
+        assert_eq!((status, err.as_str()), (Some(0), ""), "{look}");
+    }
+    assert_eq!(contents(copied.path()), before);
+    assert_eq!(fs::read(copied.path().join("host.lock")).unwrap(), b"");
+    assert_eq!(fs::read_dir(copied.path()).unwrap().count(), 2);
 }
 
 #[test]
