@@ -48,6 +48,10 @@ pub(crate) fn for_reading(path: &Path) -> rusqlite::Result<Connection> {
         Err(error) if needs_index && !has_log && lacks_room(&error) => {
             looking(&immutable(path)?, OpenFlags::SQLITE_OPEN_READ_ONLY, has_log)
         }
+        // What it would be rolled back to is known without doing it.
+        Err(error) if is_cut_short(&error) && began_empty(path) => {
+            looking(Path::new(":memory:"), OpenFlags::SQLITE_OPEN_READ_WRITE, false)
+        }
         opened => opened,
     }
 }
@@ -91,11 +95,20 @@ fn uses_log(path: &Path) -> bool {
 
 /// Whether a journal lies beside the file that may have to be rolled back.
 fn has_journal(path: &Path) -> bool {
-    let mut first = [0];
-    let read =
-        File::open(beside(path, "-journal")).and_then(|mut file| file.read_exact(&mut first));
     // One that is done with is gone, empty, or has its header overwritten with zeros.
-    read.is_ok() && first != [0]
+    journal_start::<1>(path).is_some_and(|start| start != [0])
+}
+
+/// Whether the journal goes back to before the first commit, when the file had no pages.
+fn began_empty(path: &Path) -> bool {
+    // Offset 16 of the journal: how many pages the file had.
+    journal_start::<20>(path).is_some_and(|start| start[16..] == [0; 4])
+}
+
+fn journal_start<const N: usize>(path: &Path) -> Option<[u8; N]> {
+    let mut start = [0; N];
+    File::open(beside(path, "-journal")).ok()?.read_exact(&mut start).ok()?;
+    Some(start)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

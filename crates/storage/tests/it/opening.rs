@@ -190,3 +190,31 @@ fn a_look_refuses_a_file_whose_last_write_was_cut_short() {
     drop(theirs);
     assert_eq!((all, looked(&path)), (2_000, 2_000));
 }
+
+#[test]
+fn a_look_finds_nothing_in_a_file_whose_first_write_was_cut_short() {
+    let (lived, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = Connection::open(lived.path().join("a.db")).unwrap();
+    theirs.execute_batch("BEGIN; CREATE TABLE t (n INTEGER)").unwrap();
+    theirs.cache_flush().unwrap();
+    for file in ["a.db", "a.db-journal"] {
+        fs::copy(lived.path().join(file), folder.path().join(file)).unwrap();
+    }
+    let path = folder.path().join("a.db");
+    let mut bytes = fs::read(&path).unwrap();
+    // As a process leaves it that is killed while it makes the file with a log.
+    bytes[18..20].fill(2);
+    fs::write(&path, bytes).unwrap();
+    let before = contents(folder.path());
+    let db = Database::open_for_reading(&path).unwrap();
+    let tables: u32 =
+        db.read(|c| c.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))).unwrap();
+    assert_eq!(tables, 0);
+    drop(db.write(|c| c.execute_batch("CREATE TABLE u (n INTEGER)")).unwrap_err());
+    drop(db);
+    assert!(contents(folder.path()) == before);
+    // Whoever makes it anew finds it empty, too.
+    let db = Database::open(&path).unwrap();
+    db.write(|c| c.execute_batch("CREATE TABLE t (n INTEGER)")).unwrap();
+    assert_eq!(count(&db), 0);
+}
