@@ -450,10 +450,11 @@ struct Unsaid(std::io::Error);
 /// An error with its causes, each said once: some tell the cause in their own words.
 fn in_words(error: &anyhow::Error) -> String {
     let mut words = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
+    for cause in error.chain().skip(1) {
+        let told = cause.to_string();
         // SQLite's cause is its number, and the same words again.
-        if !words.contains(&cause) && !cause.starts_with("Error code ") {
-            words = format!("{words}: {cause}");
+        if !words.contains(&told) && !cause.is::<rusqlite::ffi::Error>() {
+            words = format!("{words}: {told}");
         }
     }
     words
