@@ -261,6 +261,31 @@ fn books_that_lost_their_end_are_refused() {
     refused(market.path(), folder.path(), &[], words);
 }
 
+/// Leaves a database as a process does that is killed within these statements.
+fn cut_short(folder: &Path, statements: &str) {
+    let lived = tempfile::tempdir().unwrap();
+    let theirs = Connection::open(lived.path().join(DATABASE)).unwrap();
+    theirs.execute_batch(statements).unwrap();
+    theirs.cache_flush().unwrap();
+    for file in [DATABASE, &format!("{DATABASE}-journal")] {
+        fs::copy(lived.path().join(file), folder.join(file)).unwrap();
+    }
+}
+
+#[test]
+fn a_database_whose_last_write_was_cut_short_is_refused_unless_it_was_the_first() {
+    let (market, folder) = (market_until("2017-01-04"), tempfile::tempdir().unwrap());
+    let words = "its last write was cut short";
+    cut_short(folder.path(), "CREATE TABLE t (n INTEGER); BEGIN; CREATE TABLE u (n INTEGER)");
+    refused(market.path(), folder.path(), &[], &[words]);
+    let (status, _, err) = told(&host(["verify", "--data-dir", folder.path().to_str().unwrap()]));
+    assert!(status == Some(2) && err.contains(words), "{err}");
+
+    cut_short(folder.path(), "BEGIN; CREATE TABLE u (n INTEGER)");
+    let (status, _, err) = told(&run(market.path(), Some(folder.path()), &["--faults", "none"]));
+    assert_eq!(status, Some(0), "{err}");
+}
+
 #[test]
 fn a_folder_without_a_run_cannot_be_looked_into() {
     let folder = tempfile::tempdir().unwrap();
