@@ -56,22 +56,22 @@ impl Host {
     ///
     /// It is not repaired meanwhile: it may differ because of what is not booked, or by itself.
     pub fn heed_money(&self, differing: &BTreeMap<&str, Decimal>) {
+        let mut unexplained = self.unexplained.borrow_mut();
         let apart: Vec<String> =
             self.accounts.apart().iter().map(|(id, _)| id.to_string()).collect();
+        if apart.is_empty() {
+            return unexplained.clear();
+        }
+        unexplained.retain(|currency, _| differing.contains_key(&**currency));
         let now = self.clock.now();
-        let overdue: Vec<(&str, Decimal, Duration)> = {
-            let mut unexplained = self.unexplained.borrow_mut();
-            let stays = |currency: &str| !apart.is_empty() && differing.contains_key(currency);
-            unexplained.retain(|currency, _| stays(currency));
-            let beside = differing.iter().filter(|_| !apart.is_empty());
-            let lasts = beside.filter_map(|(currency, difference)| {
-                let since = Lasting::Since(now);
-                let lasting = unexplained.entry((*currency).to_owned()).or_insert(since);
-                let lasted = lasting.overdue(now, UNEXPLAINED_MAX)?;
-                Some((*currency, *difference, lasted))
-            });
-            lasts.collect()
-        };
+        let lasts = differing.iter().filter_map(|(currency, difference)| {
+            let since = Lasting::Since(now);
+            let lasting = unexplained.entry((*currency).to_owned()).or_insert(since);
+            Some((currency, difference, lasting.overdue(now, UNEXPLAINED_MAX)?))
+        });
+        let overdue: Vec<_> = lasts.collect();
+        // Whoever is told may ask the host.
+        drop(unexplained);
         let apart = apart.join(", ");
         for (currency, difference, lasted) in overdue {
             let minutes = lasted.as_secs() / 60;
