@@ -9,6 +9,7 @@ use std::{
 use backstop_error_taxonomy::{Classify, Kind};
 use backstop_storage::{Database, OpenError};
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 /// Opens the file from several threads at the same moment.
 fn open_together(path: &Path, threads: usize) -> Vec<Result<Database, OpenError>> {
@@ -72,8 +73,8 @@ fn a_look_leaves_the_file_of_another_program_as_it_is() {
     assert!(contents(folder.path()) == before);
 }
 
-#[test]
-fn a_look_leaves_the_log_of_a_killed_process_where_it_is() {
+/// Folders with one row in `a.db`: of a process that closed it, and of one that was killed before.
+fn lived_and_killed() -> (TempDir, TempDir) {
     let (lived, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let db = Database::open(&lived.path().join("a.db")).unwrap();
     db.write(|c| c.execute_batch("CREATE TABLE t (n INTEGER)")).unwrap();
@@ -83,6 +84,12 @@ fn a_look_leaves_the_log_of_a_killed_process_where_it_is() {
         fs::copy(lived.path().join(file), folder.path().join(file)).unwrap();
     }
     drop(db);
+    (lived, folder)
+}
+
+#[test]
+fn a_look_leaves_the_log_of_a_killed_process_where_it_is() {
+    let (lived, folder) = lived_and_killed();
     let path = folder.path().join("a.db");
     let before = contents(folder.path());
     assert!(before["a.db-wal"].len() > 1_000);
@@ -132,14 +139,7 @@ fn a_look_needs_no_room_for_an_index() {
 #[cfg(unix)]
 #[test]
 fn a_look_through_a_link_leaves_the_log_beside_the_real_file() {
-    let (lived, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let db = Database::open(&lived.path().join("a.db")).unwrap();
-    db.write(|c| c.execute_batch("CREATE TABLE t (n INTEGER)")).unwrap();
-    db.write(|c| c.execute("INSERT INTO t VALUES (1)", [])).unwrap();
-    for file in ["a.db", "a.db-wal"] {
-        fs::copy(lived.path().join(file), folder.path().join(file)).unwrap();
-    }
-    drop(db);
+    let (_lived, folder) = lived_and_killed();
     let links = tempfile::tempdir().unwrap();
     let link = links.path().join("link.db");
     std::os::unix::fs::symlink(folder.path().join("a.db"), &link).unwrap();
