@@ -46,16 +46,13 @@ pub struct Snapshot {
     #[cfg_attr(feature = "serde", serde(rename = "left_ms", default))]
     #[cfg_attr(feature = "serde", serde(with = "crate::plain::optional_millis"))]
     left: Option<Duration>,
-    open_attempt: u32,
-    /// It has opened since the last close; the number of a first opening does not tell.
-    #[cfg_attr(feature = "serde", serde(default))]
-    has_opened: bool,
+    /// The number of the last opening since the last close, if there was one.
+    open_attempt: Option<u32>,
     /// How long the time line was then, on which the slices of a window lie.
-    #[cfg_attr(feature = "serde", serde(rename = "age_ms", default))]
+    #[cfg_attr(feature = "serde", serde(rename = "age_ms"))]
     #[cfg_attr(feature = "serde", serde(with = "crate::plain::millis"))]
     age: Duration,
     /// What tells its jitter from that of other breakers with the same policy.
-    #[cfg_attr(feature = "serde", serde(default))]
     draw: u32,
     taken_at: Timestamp,
 }
@@ -87,8 +84,7 @@ impl Breaker {
             policy: Policy::clone(&machine.policy),
             state: machine.state(),
             left: machine.until().map(|until| left(until, tick)),
-            open_attempt: machine.open_attempt(),
-            has_opened: machine.has_opened(),
+            open_attempt: machine.has_opened().then(|| machine.open_attempt()),
             age: left(tick, 0),
             draw: machine.draw,
             taken_at,
@@ -113,10 +109,7 @@ impl Breaker {
         let until = snapshot.left.map(|left| end(left).map_or(i64::MAX, |end| tick(start, end)));
         let mut machine = Machine::new(Arc::new(snapshot.policy));
         machine.draw = snapshot.draw;
-        let attempt = snapshot.open_attempt;
-        // One that was written before this was told says so by its number or its state alone.
-        let has_opened = snapshot.has_opened || attempt > 0;
-        machine.resume(snapshot.state, until, has_opened.then_some(attempt));
+        machine.resume(snapshot.state, until, snapshot.open_attempt);
         Ok(Self::of(machine, Some(start)))
     }
 }
